@@ -1,0 +1,391 @@
+/**
+ * Collections and indexes in one SQLite file. Documents are kept as the BSON bytes that came in, so that nothing of them
+ * can change on the way; indexes are tables of order-preserving keys.
+ *
+ * Every command runs in one transaction (write-ahead log): its answer is sent after the commit, so that an acknowledged
+ * write survives `kill -9` of this process. A crash before the commit leaves the state before the command.
+ */
+import { Database, type Statement } from 'bun:sqlite';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Document, deserialize, serialize } from 'bson';
+import { duplicateKey, MongoAnswer } from './errors.ts';
+import { encodeField, valuesAt } from './keys.ts';
+
+export interface IndexSpec {
+  name: string;
+  key: Record<string, 1 | -1>;
+  unique: boolean;
+  sparse: boolean;
+  /** What the client sent, answered by listIndexes. */
+  options: Document;
+}
+
+interface Statements {
+  insertKey: Statement;
+  deleteKey: Statement;
+  findKey: Statement;
+  up: Statement;
+  down: Statement;
+}
+
+export interface Index extends IndexSpec {
+  id: number;
+  fields: [string, 1 | -1][];
+  /** True once a document had an array under an indexed path: several keys may stand for one document. */
+  multikey: boolean;
+  sql: Statements;
+}
+
+export interface Stored {
+  rid: number;
+  bytes: Uint8Array;
+}
+
+/** Counts of what was looked at, for tests and `explain`: proof that a query does not scan. */
+export interface Work {
+  docsExamined: number;
+  keysExamined: number;
+}
+
+export const TYPED = { promoteValues: false, promoteLongs: false, bsonRegExp: false } as const;
+const MAX_DOCUMENT = 16 * 1024 * 1024;
+
+export class Collection {
+  readonly indexes: Index[] = [];
+  readonly #insert: Statement;
+  readonly #replace: Statement;
+  readonly #delete: Statement;
+  readonly #get: Statement;
+  readonly #page: Statement;
+
+  constructor(
+    readonly sqlite: Database,
+    readonly id: number,
+    readonly db: string,
+    readonly name: string,
+    readonly options: Document,
+    readonly work: Work,
+  ) {
+    this.#insert = sqlite.query(`INSERT INTO docs_${id} (doc) VALUES (?) RETURNING rid`);
+    this.#replace = sqlite.query(`UPDATE docs_${id} SET doc = ? WHERE rid = ?`);
+    this.#delete = sqlite.query(`DELETE FROM docs_${id} WHERE rid = ?`);
+    this.#get = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid = ?`);
+    this.#page = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid > ? ORDER BY rid LIMIT ?`);
+  }
+
+  get ns(): string {
+    return `${this.db}.${this.name}`;
+  }
+
+  count(): number {
+    return (this.sqlite.query(`SELECT count(*) AS n FROM docs_${this.id}`).get() as { n: number }).n;
+  }
+
+  size(): number {
+    const row = this.sqlite.query(`SELECT coalesce(sum(length(doc)), 0) AS n FROM docs_${this.id}`).get();
+    return (row as { n: number }).n;
+  }
+
+  insert(document: Document): number {
+    const bytes = toBytes(document);
+    const { rid } = this.#insert.get(bytes) as { rid: number };
+    for (const index of this.indexes) this.#addKeys(index, rid, document);
+    return rid;
+  }
+
+  /** Puts `after` in the place of `before`, and moves only the index keys that changed. */
+  replace(rid: number, before: Document, after: Document): void {
+    this.#replace.run(toBytes(after), rid);
+    for (const index of this.indexes) {
+      const old = keysOf(index, before);
+      const now = keysOf(index, after);
+      if (now.many) this.#multikey(index);
+      const kept = new Set(now.keys.map(hex));
+      const had = new Set(old.keys.map(hex));
+      for (const key of old.keys) if (!kept.has(hex(key))) index.sql.deleteKey.run(key, rid);
+      for (const key of now.keys) if (!had.has(hex(key))) this.#addKey(index, key, rid, after);
+    }
+  }
+
+  delete(rid: number, document: Document): void {
+    this.#delete.run(rid);
+    for (const index of this.indexes)
+      for (const key of keysOf(index, document).keys) index.sql.deleteKey.run(key, rid);
+  }
+
+  get(rid: number): Stored | null {
+    this.work.docsExamined++;
+    return this.#get.get(rid) as Stored | null;
+  }
+
+  /** All documents in the order of their insertion, read page by page so that writes between pages do no harm. */
+  *scan(): Generator<Stored> {
+    for (let after = 0, size = 32; ; size = Math.min(size * 4, 1024)) {
+      const page = this.#page.all(after, size) as Stored[];
+      for (const row of page) {
+        this.work.docsExamined++;
+        yield row;
+      }
+      if (page.length < size) return;
+      after = (page.at(-1) as Stored).rid;
+    }
+  }
+
+  /** The documents whose key in `index` lies in [from, to), in the order of the keys (or against it). */
+  *range(index: Index, from: Uint8Array, to: Uint8Array, reverse: boolean): Generator<Stored> {
+    let [key, rid] = reverse ? [to, -1] : [from, -1];
+    for (let size = 16; ; size = Math.min(size * 4, 1024)) {
+      const rows = (
+        reverse ? index.sql.down.all(key, key, rid, from, size) : index.sql.up.all(key, key, rid, to, size)
+      ) as { key: Uint8Array; rid: number }[];
+      for (const row of rows) {
+        this.work.keysExamined++;
+        const stored = this.get(row.rid);
+        if (stored) yield stored;
+      }
+      if (rows.length < size) return;
+      const last = rows.at(-1) as { key: Uint8Array; rid: number };
+      key = last.key;
+      rid = last.rid;
+    }
+  }
+
+  addIndex(id: number, spec: IndexSpec, multikey: boolean): Index {
+    const table = `idx_${id}`;
+    const index: Index = {
+      ...spec,
+      id,
+      multikey,
+      fields: Object.entries(spec.key),
+      sql: {
+        insertKey: this.sqlite.query(`INSERT OR IGNORE INTO ${table} (key, rid) VALUES (?, ?)`),
+        deleteKey: this.sqlite.query(`DELETE FROM ${table} WHERE key = ? AND rid = ?`),
+        findKey: this.sqlite.query(`SELECT rid FROM ${table} WHERE key = ? AND rid <> ? LIMIT 1`),
+        // `(key, rid) > (a, b)` written out: SQLite then uses the primary key for both bounds.
+        up: this.sqlite.query(
+          `SELECT key, rid FROM ${table} WHERE key >= ? AND (key, rid) > (?, ?) AND key < ? ORDER BY key, rid LIMIT ?`,
+        ),
+        down: this.sqlite.query(
+          `SELECT key, rid FROM ${table} WHERE key <= ? AND (key, rid) < (?, ?) AND key >= ? ORDER BY key DESC, rid DESC LIMIT ?`,
+        ),
+      },
+    };
+    this.indexes.push(index);
+    return index;
+  }
+
+  /** Fills a new index from the documents that are there. */
+  fillIndex(index: Index): void {
+    for (const { rid, bytes } of this.scan()) this.#addKeys(index, rid, deserialize(bytes, TYPED));
+  }
+
+  #addKeys(index: Index, rid: number, document: Document): void {
+    const { keys, many } = keysOf(index, document);
+    if (many) this.#multikey(index);
+    for (const key of keys) this.#addKey(index, key, rid, document);
+  }
+
+  #addKey(index: Index, key: Uint8Array, rid: number, document: Document): void {
+    if (index.unique && index.sql.findKey.get(key, rid)) {
+      const value = index.fields.map(([field]) => [field, plainAt(document, field)]);
+      throw duplicateKey(this.ns, index.name, index.key, Object.fromEntries(value));
+    }
+    index.sql.insertKey.run(key, rid);
+  }
+
+  #multikey(index: Index): void {
+    if (index.multikey) return;
+    index.multikey = true;
+    this.sqlite.query('UPDATE indexes SET multikey = 1 WHERE id = ?').run(index.id);
+  }
+}
+
+function plainAt(document: Document, path: string): unknown {
+  const value = valuesAt(document, path).values[0];
+  return value === undefined ? null : (deserialize(serialize({ value })) as Document).value;
+}
+
+const hex = (key: Uint8Array) => Buffer.from(key).toString('latin1');
+
+/** The keys that `index` holds of `document`: one, or one for each element of an array. */
+function keysOf(index: Index, document: Document): { keys: Uint8Array[]; many: boolean } {
+  let many = false;
+  let present = false;
+  let keys: number[][] = [[]];
+  for (const [field, direction] of index.fields) {
+    const at = valuesAt(document, field);
+    many ||= at.many;
+    present ||= at.values.some((value) => value !== undefined);
+    const encoded = at.values.map((value) => encodeField(value, direction));
+    keys = keys.flatMap((key) => encoded.map((part) => [...key, ...part]));
+  }
+  if (index.sparse && !present) return { keys: [], many };
+  const distinct = new Map(keys.map((key) => [hex(new Uint8Array(key)), new Uint8Array(key)]));
+  return { keys: [...distinct.values()], many };
+}
+
+function toBytes(document: Document): Uint8Array {
+  const bytes = serialize(document, { ignoreUndefined: false });
+  if (bytes.length > MAX_DOCUMENT) {
+    throw new MongoAnswer(
+      10334,
+      'BSONObjectTooLarge',
+      `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and 16793600(16MB)`,
+    );
+  }
+  return bytes;
+}
+
+export class Store {
+  readonly #sqlite: Database;
+  readonly #collections = new Map<string, Collection>();
+  readonly work: Work = { docsExamined: 0, keysExamined: 0 };
+
+  /** Opens the store in folder `dir` (made if missing), or in memory. */
+  constructor(dir?: string) {
+    if (dir) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#sqlite = new Database(dir ? join(dir, 'launchpad.sqlite') : ':memory:', {
+      create: true,
+      strict: true,
+    });
+    // NORMAL in WAL mode: a commit is in the log file before it returns; only a crash of the whole machine can undo it.
+    this.#sqlite.run('PRAGMA journal_mode = WAL');
+    this.#sqlite.run('PRAGMA synchronous = NORMAL');
+    this.#sqlite.run('PRAGMA locking_mode = EXCLUSIVE');
+    this.#sqlite.run(
+      'CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, db TEXT, name TEXT, options BLOB, UNIQUE (db, name))',
+    );
+    this.#sqlite.run(
+      'CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, collection INTEGER, spec BLOB, multikey INTEGER DEFAULT 0)',
+    );
+    for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
+      this.#load(row);
+  }
+
+  #load(row: CollectionRow): Collection {
+    const collection = new Collection(
+      this.#sqlite,
+      row.id,
+      row.db,
+      row.name,
+      deserialize(row.options),
+      this.work,
+    );
+    const indexes = this.#sqlite.query('SELECT * FROM indexes WHERE collection = ? ORDER BY id').all(row.id);
+    for (const index of indexes as IndexRow[]) {
+      collection.addIndex(index.id, deserialize(index.spec) as IndexSpec, index.multikey === 1);
+    }
+    this.#collections.set(`${row.db}.${row.name}`, collection);
+    return collection;
+  }
+
+  /** Runs `work` in one transaction. When it throws, nothing of it stays. */
+  transaction<T>(work: () => T): T {
+    this.#sqlite.run('BEGIN');
+    try {
+      const result = work();
+      this.#sqlite.run('COMMIT');
+      return result;
+    } catch (thrown) {
+      this.#sqlite.run('ROLLBACK');
+      throw thrown;
+    }
+  }
+
+  /** Runs `work` so that, when it throws, its own writes alone are undone. Inside a transaction. */
+  savepoint<T>(work: () => T): T {
+    this.#sqlite.run('SAVEPOINT one');
+    try {
+      const result = work();
+      this.#sqlite.run('RELEASE one');
+      return result;
+    } catch (thrown) {
+      this.#sqlite.run('ROLLBACK TO one');
+      this.#sqlite.run('RELEASE one');
+      throw thrown;
+    }
+  }
+
+  find(db: string, name: string): Collection | undefined {
+    return this.#collections.get(`${db}.${name}`);
+  }
+
+  collections(db?: string): Collection[] {
+    return [...this.#collections.values()].filter((collection) => db === undefined || collection.db === db);
+  }
+
+  /** The collection, made with its `_id` index when it is not there yet. */
+  ensure(db: string, name: string, options: Document = {}): Collection {
+    const there = this.find(db, name);
+    if (there) return there;
+    const row = this.#sqlite
+      .query('INSERT INTO collections (db, name, options) VALUES (?, ?, ?) RETURNING *')
+      .get(db, name, serialize(options)) as CollectionRow;
+    this.#sqlite.run(
+      `CREATE TABLE docs_${row.id} (rid INTEGER PRIMARY KEY AUTOINCREMENT, doc BLOB NOT NULL)`,
+    );
+    const collection = this.#load(row);
+    this.createIndex(collection, { name: '_id_', key: { _id: 1 }, unique: true, sparse: false, options: {} });
+    return collection;
+  }
+
+  createIndex(collection: Collection, spec: IndexSpec): void {
+    const { id } = this.#sqlite
+      .query('INSERT INTO indexes (collection, spec) VALUES (?, ?) RETURNING id')
+      .get(collection.id, serialize(spec)) as { id: number };
+    this.#sqlite.run(`CREATE TABLE idx_${id} (key BLOB, rid INTEGER, PRIMARY KEY (key, rid)) WITHOUT ROWID`);
+    const index = collection.addIndex(id, spec, false);
+    try {
+      collection.fillIndex(index);
+    } catch (thrown) {
+      collection.indexes.pop();
+      throw thrown;
+    }
+  }
+
+  dropIndex(collection: Collection, index: Index): void {
+    this.#sqlite.query('DELETE FROM indexes WHERE id = ?').run(index.id);
+    this.#sqlite.run(`DROP TABLE idx_${index.id}`);
+    collection.indexes.splice(collection.indexes.indexOf(index), 1);
+  }
+
+  drop(collection: Collection): void {
+    for (const index of [...collection.indexes]) this.dropIndex(collection, index);
+    this.#sqlite.query('DELETE FROM collections WHERE id = ?').run(collection.id);
+    this.#sqlite.run(`DROP TABLE docs_${collection.id}`);
+    this.#collections.delete(collection.ns);
+  }
+
+  rename(collection: Collection, db: string, name: string): void {
+    this.#sqlite.query('UPDATE collections SET db = ?, name = ? WHERE id = ?').run(db, name, collection.id);
+    this.#collections.delete(collection.ns);
+    this.#load(
+      this.#sqlite.query('SELECT * FROM collections WHERE id = ?').get(collection.id) as CollectionRow,
+    );
+  }
+
+  /** Forgets what a rolled-back transaction made, by reading the catalogue again. */
+  reload(): void {
+    this.#collections.clear();
+    for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
+      this.#load(row);
+  }
+
+  close(): void {
+    this.#sqlite.close(false);
+  }
+}
+
+interface CollectionRow {
+  id: number;
+  db: string;
+  name: string;
+  options: Uint8Array;
+}
+
+interface IndexRow {
+  id: number;
+  spec: Uint8Array;
+  multikey: number;
+}
