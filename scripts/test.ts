@@ -7,7 +7,7 @@
  * The last line is `N passed, N failed, N skipped`. With CI=true a skipped test is a failure, unless it waits for a
  * MongoDB server (MONGODB_URI): none can be installed from Debian or npm.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build } from './build.ts';
@@ -61,7 +61,9 @@ async function leftBehind(mark: string, folder: string): Promise<string[]> {
   for (const pid of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-    if (!environ.includes(`BOREALIS_TEST_RUN=${mark}`)) continue;
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    // A sandbox gives its VMs an environment of their own, but they live in a folder of the run.
+    if (!environ.includes(`BOREALIS_TEST_RUN=${mark}`) && !cwd.startsWith(folder)) continue;
     const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     left.push(`process ${pid}: ${argv.replaceAll('\0', ' ').trim()}`);
   }

@@ -1,0 +1,22 @@
+/** FileWriteTask: writes texts to files (fireworks/user_objects/firetasks/fileio_tasks.py). */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Firetask } from './firetask.ts';
+import { inLaunchDir } from './paths.ts';
+
+const params = z.looseObject({
+  files_to_write: z.array(z.object({ filename: z.string().min(1), contents: z.string() })),
+  dest: z.string().nullish(),
+});
+
+export const fileWrite: Firetask = {
+  names: ['FileWriteTask'],
+  params,
+  async run(raw, flight) {
+    const { files_to_write: files, dest } = raw as z.infer<typeof params>;
+    const folder = inLaunchDir(flight, dest ?? '.');
+    for (const { filename, contents } of files) await writeFile(join(folder, filename), contents);
+    return null;
+  },
+};

@@ -1,0 +1,58 @@
+import type { z } from 'zod';
+import type { Storage } from '../../core/cloud/storage.ts';
+import { BorealisError } from '../../core/errors.ts';
+import type { Doc, FWAction, FWorker } from '../../core/launchpad/index.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Guard } from '../guard.ts';
+
+/** What a Firetask knows of the rocket that it is part of. */
+export interface Flight {
+  readonly fwId: number;
+  readonly launchId: number;
+  /** Absolute, there, and this launch's own. The working folder of the task's processes. */
+  readonly launchDir: string;
+  /** The spec with JavaScript's numbers, `_fw_env` added, changed by the actions of earlier Firetasks. */
+  readonly spec: Doc;
+  /** The same with Int32, Double and Long kept: for Python. */
+  readonly rawSpec: Doc;
+  /** The parameters of this Firetask with types kept. */
+  readonly rawParams: Doc;
+  readonly taskIndex: number;
+  readonly fworker: FWorker;
+  readonly hostName: string;
+  /** Tells this LaunchPad's Fireworks from another's on the same Docker Engine. */
+  readonly launchPadName: string;
+  readonly log: Logger;
+  /** Aborts when the task must stop now: it ends its processes and throws. */
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The Python for PyTask and for users' Firetasks. */
+  readonly python: string;
+  /** What starts processes so that they cannot outlive the worker. */
+  readonly guard: Guard;
+  /** How long a process may take to end after SIGTERM. */
+  readonly graceMs: number;
+  storage(): Promise<Storage>;
+}
+
+/** A kind of task. `params` checks the parameters before `run`; keys that begin with `_` are FireWorks' own. */
+export interface Firetask {
+  readonly names: readonly string[];
+  readonly params: z.ZodType<Doc>;
+  run(params: Doc, flight: Flight): Promise<Partial<FWAction> | null>;
+}
+
+/** A task's own failure. `exception` is the class name that Python's users see in the stack trace's last line. */
+export class FiretaskError extends BorealisError {
+  override readonly name = 'FiretaskError';
+  constructor(
+    readonly exception: string,
+    message: string,
+    readonly details: unknown = null,
+    /** Python's own traceback, when the failure happened there. */
+    readonly traceback?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,17 @@
+/** The Firetasks of this worker, by the `_fw_name` in a document. What is not here is Python's to run. */
+import type { Firetask } from './firetask.ts';
+import { fileDelete } from './file_delete.ts';
+import { fileTransfer } from './file_transfer.ts';
+import { fileWrite } from './file_write.ts';
+import { dockerTask } from './docker.ts';
+import { pythonTask } from './python.ts';
+import { scriptTask } from './script.ts';
+
+const ALL: readonly Firetask[] = [scriptTask, fileWrite, fileTransfer, fileDelete, dockerTask];
+
+const byName = new Map(ALL.flatMap((task) => task.names.map((name) => [name, task] as const)));
+
+/** The Firetask for a `_fw_name`. FireWorks' old spelling with blanks ("Script Task") is understood. */
+export function firetaskNamed(name: string): Firetask {
+  return byName.get(name) ?? byName.get(name.replaceAll(' ', '')) ?? pythonTask;
+}

@@ -1,0 +1,81 @@
+/** How the actions of several Firetasks become the one of their Firework (`Rocket.run`, `decorate_fwaction`). */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { applyMod, type Doc, type FWAction, fwAction, fromJson, isDoc, parseFWAction, parseYaml } from '../core/launchpad/index.ts';
+import { endsFirework } from '../core/launchpad/model.ts';
+import { copy } from '../core/launchpad/values.ts';
+
+/** What a rocket has gathered so far; also the checkpoint that a ping records. */
+export interface Gathered {
+  storedData: Doc;
+  updateSpec: Doc;
+  modSpec: Doc[];
+}
+
+/** Takes one Firetask's action in: into what is gathered, and into the running spec. True: no Firetask follows. */
+export function gather(gathered: Gathered, spec: Doc, action: FWAction): boolean {
+  Object.assign(gathered.storedData, action.stored_data);
+  Object.assign(gathered.updateSpec, action.update_spec);
+  gathered.modSpec.push(...action.mod_spec);
+  Object.assign(spec, copy(action.update_spec));
+  for (const mod of action.mod_spec) applyMod(copy(mod), spec);
+  return endsFirework(action);
+}
+
+/** The checkpoint of the Firetask that starts, under Python's names. */
+export function checkpointOf(taskIndex: number, gathered: Gathered): Doc {
+  return {
+    _task_n: taskIndex,
+    _all_stored_data: gathered.storedData,
+    _all_update_spec: gathered.updateSpec,
+    _all_mod_spec: gathered.modSpec,
+  };
+}
+
+/** The Firework's action: the last Firetask's, with what all of them stored and changed. */
+export function finalAction(last: FWAction, gathered: Gathered): FWAction {
+  return { ...last, stored_data: gathered.storedData, update_spec: gathered.updateSpec, mod_spec: gathered.modSpec };
+}
+
+/** What the spec asks to be passed on: `_pass_job_info`, `_preserve_fworker`, `_files_out`. */
+export function decorate(
+  action: FWAction,
+  rocket: { spec: Doc; fwId: number; name: string; launchDir: string; fworkerName: string },
+): FWAction {
+  const { spec, launchDir } = rocket;
+  const decorated = { ...action, update_spec: { ...action.update_spec }, mod_spec: [...action.mod_spec] };
+  if (spec._pass_job_info) {
+    const before = Array.isArray(spec._job_info) ? [...spec._job_info] : [];
+    const own = { fw_id: rocket.fwId, name: rocket.name, launch_dir: launchDir, state: 'RUNNING' };
+    decorated.mod_spec.push({ _push_all: { _job_info: [...before, own] } });
+  }
+  if (spec._preserve_fworker) decorated.update_spec._fworker = rocket.fworkerName;
+  if (isDoc(spec._files_out)) {
+    for (const [key, pattern] of Object.entries(spec._files_out)) {
+      const found = globSync(String(pattern), { cwd: launchDir }).sort();
+      const last = found.at(-1);
+      if (last) decorated.mod_spec.push({ _set: { [`_files_prev->${key}`]: join(launchDir, last) } });
+    }
+  }
+  return decorated;
+}
+
+/** An action that a task left as a file in the launch folder, because it is no program that can return one. */
+export function actionFile(launchDir: string): FWAction | null {
+  const [json, yaml] = [join(launchDir, 'FWAction.json'), join(launchDir, 'FWAction.yaml')];
+  if (existsSync(json)) return fwAction(parseFWAction(fromJson(readFileSync(json, 'utf8')), 'FWAction.json'));
+  if (existsSync(yaml)) return fwAction(parseFWAction(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml'));
+  return null;
+}
+
+/** The action of a Firework whose Firetask failed, as Python records it. */
+export function failure(task: Doc | null, stacktrace: string, details: unknown): FWAction {
+  return fwAction({
+    stored_data: {
+      _message: 'runtime error during task',
+      _task: task,
+      _exception: { _stacktrace: stacktrace, _details: details },
+    },
+    exit: true,
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * No task may outlive its worker: when a worker is killed outright, its Firework will be rerun, and the same task must not
+ * be running twice. Every process group that a task starts is known to a guard, a tiny shell process that reads a named
+ * pipe which the worker holds open. The worker's death, of whatever kind, closes the pipe; the guard then kills the groups.
+ *
+ * A process enters itself into the list before it becomes the task, so that there is no moment in between.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sleep } from '../core/wait.ts';
+
+const GUARD = `
+mkfifo -m 600 "$1" || exit 1
+echo ready
+groups=' '
+while read -r what id; do
+  case $what in
+    +) groups="$groups$id " ;;
+    -) groups="\${groups%% $id *} \${groups#* $id }" ;;
+  esac
+done < "$1"
+for id in $groups; do kill -s KILL -- "-$id" 2> /dev/null; done
+rm -f "$1"
+`;
+
+/** Enters its own process group, then becomes the program. */
+const ENTER = 'echo "+ $$" > "$BOREALIS_GUARD" && unset BOREALIS_GUARD && exec "$0" "$@"';
+
+export interface GuardedProcess {
+  readonly pid: number;
+  readonly stdin: import('bun').FileSink | undefined;
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** What the program writes to file descriptor 3, when asked for. */
+  readonly answer: ReadableStream<Uint8Array> | undefined;
+  /** The exit code; 128 + signal when it was killed, as a shell says. */
+  readonly exited: Promise<number>;
+  /** Whether it was a signal that ended it. */
+  signalled(): boolean;
+}
+
+export interface StartOptions {
+  cwd: string;
+  env?: Record<string, string | undefined>;
+  stdin?: 'pipe' | 'ignore' | number;
+  /** A pipe to read from, which the program has as file descriptor 3. */
+  answer?: boolean;
+}
+
+export class Guard implements AsyncDisposable {
+  private constructor(
+    readonly path: string,
+    readonly fd: number,
+    readonly process: Bun.Subprocess<'ignore', 'pipe', 'inherit'>,
+  ) {}
+
+  /** Starts a guard whose pipe is in `folder`. */
+  static async start(folder: string): Promise<Guard> {
+    const path = join(folder, `.fireworker-guard-${process.pid}-${crypto.randomUUID().slice(0, 8)}`);
+    const guard = Bun.spawn(['sh', '-c', GUARD, 'fireworker-guard', path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      // A session of its own: a Ctrl-C at the terminal is the worker's to handle.
+      detached: true,
+    });
+    const { value } = await guard.stdout.getReader().read();
+    if (!value) throw new Error(`The guard of task processes did not start in ${folder}`);
+    return new Guard(path, openSync(path, 'w'), guard);
+  }
+
+  /** Starts a program in a process group of its own. Throws with `code: 'ENOENT'` when there is no such program. */
+  start(argv: readonly string[], o: StartOptions): GuardedProcess {
+    const child = Bun.spawn(['sh', '-c', ENTER, ...argv], {
+      cwd: o.cwd,
+      env: { ...o.env, BOREALIS_GUARD: this.path },
+      stdio: [o.stdin ?? 'ignore', 'pipe', 'pipe', ...(o.answer ? (['pipe'] as const) : [])],
+      detached: true,
+    });
+    const { pid } = child;
+    const exited = child.exited.then((code) => {
+      // What the program left in the background stays its group's: the group is watched until it is empty.
+      if (!groupLives(pid)) this.forget(pid);
+      return code;
+    });
+    const answerFd = o.answer ? (child.stdio as unknown as number[])[3] : undefined;
+    return {
+      pid,
+      stdin: o.stdin === 'pipe' ? (child.stdin as import('bun').FileSink) : undefined,
+      stdout: child.stdout as ReadableStream<Uint8Array>,
+      stderr: child.stderr as ReadableStream<Uint8Array>,
+      answer: answerFd === undefined ? undefined : Bun.file(answerFd).stream(),
+      exited,
+      signalled: () => child.signalCode !== null,
+    };
+  }
+
+  forget(pid: number): void {
+    writeSync(this.fd, `- ${pid}\n`);
+  }
+
+  /** Ends a process group: SIGTERM, after `graceMs` SIGKILL. Returns when nothing of it is left. */
+  async end(pid: number, graceMs: number): Promise<void> {
+    signalGroup(pid, 'SIGTERM');
+    for (const end = Date.now() + graceMs; groupLives(pid) && Date.now() < end; ) await sleep(20);
+    if (groupLives(pid)) signalGroup(pid, 'SIGKILL');
+    for (const end = Date.now() + 5000; groupLives(pid) && Date.now() < end; ) await sleep(10);
+    this.forget(pid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    closeSync(this.fd);
+    await this.process.exited;
+    await rm(this.path, { force: true });
+  }
+}
+
+function groupLives(pid: number): boolean {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It is gone already.
+  }
+}

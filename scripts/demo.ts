@@ -1,0 +1,109 @@
+/**
+ * The main job, end to end on this machine: a miniature cloud, a fleet of three VMs, a workflow that grows while it runs,
+ * its results, and everything gone again. For somebody who sees Borealis for the first time.
+ *
+ *     npm run demo                 all of it, in well under a minute
+ *     npm run demo -- --keep      leaves the folder with the results
+ *
+ * Each command is shown before it runs, and can be typed as it stands. All files are in one temporary folder. Ctrl-C or a
+ * failure half-way cleans up like a good end does.
+ */
+import { join, resolve } from 'node:path';
+import { BorealisError, messageOf } from '../core/errors.ts';
+import { sleep } from '../core/wait.ts';
+import { build } from './build.ts';
+import { openStage, type Stage } from './demo_stage.ts';
+import { dockerEngine, importImage } from './docker_engine.ts';
+import { provide } from './system_packages.ts';
+
+const root = resolve(import.meta.dir, '..');
+const example = 'examples/word-atlas';
+const IMAGE = 'borealis-demo:1';
+
+const stage = await openStage({ cwd: root, keep: process.argv.includes('--keep') });
+try {
+  await prepare(stage);
+  await flyFleet(stage);
+} catch (thrown) {
+  if (!stage.interrupted) {
+    console.error(thrown instanceof BorealisError ? `\nerror: ${messageOf(thrown)}` : thrown);
+    stage.failed = true;
+  }
+}
+process.exit(await stage.close());
+
+/** Binaries, a Docker Engine and the image that the steps run in. */
+async function prepare(stage: Stage): Promise<void> {
+  stage.say('Building fireworker and borealisctl');
+  await build(stage.bin);
+  await provide(
+    [
+      { program: 'dockerd', package: 'docker.io', why: 'there is no Docker Engine to run DockerTasks' },
+      { program: 'iptables', package: 'iptables', why: 'a Docker Engine cannot start' },
+      { program: 'busybox', package: 'busybox-static', why: 'there is no image for the steps to run in' },
+    ],
+    stage.say,
+  );
+  stage.check();
+  const engine = await dockerEngine({ say: stage.say });
+  if (!engine) {
+    stage.say('No Docker Engine answers: the steps run as ScriptTasks instead of DockerTasks.');
+    return;
+  }
+  stage.atEnd(() => engine.stop());
+  stage.check();
+  stage.env.DOCKER_HOST = engine.host;
+  stage.atEnd(await importImage(engine.host, IMAGE));
+  stage.docker = true;
+}
+
+/** What a user types. */
+async function flyFleet(stage: Stage): Promise<void> {
+  stage.chapter('A cloud in miniature, on this machine');
+  stage.atEnd(() => stage.endQuietly('borealisctl', 'sandbox', 'down', '--purge'));
+  await stage.type('borealisctl sandbox up --detach');
+  await stage.source(join(stage.sandbox, 'env'));
+
+  stage.chapter('A fleet of three worker VMs');
+  await stage.type('borealisctl up demo --count 3');
+
+  stage.chapter('A workflow: 12 Fireworks, one of which will add more');
+  if (stage.docker) {
+    await stage.type(`borealisctl storage cp ${example}/text.txt gs://sandbox/word-atlas/input/text.txt`);
+    await stage.type(`borealisctl lpad add ${example}/workflow.docker.yaml`);
+  } else {
+    await stage.type(`borealisctl lpad add ${example}/workflow.script.yaml`);
+  }
+  await stage.type('borealisctl watch');
+  await stage.type('borealisctl lpad get_wflows -d less');
+  await stage.type('borealisctl ps demo');
+
+  stage.chapter('What it made');
+  if (stage.docker) {
+    await stage.type('borealisctl storage ls -l gs://sandbox/word-atlas/');
+    await stage.type('borealisctl storage cat gs://sandbox/word-atlas/output/summary.txt');
+  } else {
+    await stage.type('ls -l "$WORD_ATLAS_DIR/output"');
+    await stage.type('cat "$WORD_ATLAS_DIR/output/summary.txt"');
+  }
+
+  stage.chapter('The fleet goes home');
+  await stage.type('borealisctl quit-soon demo');
+  await untilGone(stage);
+  await stage.type('borealisctl ps demo');
+  await stage.type('borealisctl sandbox down');
+}
+
+/** Waits until the VMs have stopped and deleted themselves, and tells of each as it goes. */
+async function untilGone(stage: Stage): Promise<void> {
+  let before: string[] | null = null;
+  for (const end = Date.now() + 30_000; ; await sleep(250, stage.signal)) {
+    stage.check();
+    const vms: { name: string }[] = JSON.parse(await stage.ask('borealisctl', 'ps', 'demo', '--json'));
+    const names = vms.map((vm) => vm.name);
+    for (const gone of (before ?? []).filter((name) => !names.includes(name))) stage.say(`${gone} deleted itself`);
+    if (names.length === 0) return;
+    if (Date.now() > end) throw new BorealisError(`${names.join(', ')} did not delete themselves within 30 s`);
+    before = names;
+  }
+}

@@ -1,0 +1,142 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BorealisError, messageOf } from '../core/errors.ts';
+import { pathWithSbin } from './system_packages.ts';
+
+/** Where the demo plays: its folder, its environment, the commands that it types, and how everything is put away. */
+export interface Stage {
+  /** The folder of the built binaries, first on PATH. */
+  readonly bin: string;
+  /** The folder of the miniature cloud. */
+  readonly sandbox: string;
+  readonly env: Record<string, string>;
+  /** Aborts at the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly interrupted: boolean;
+  /** Whether the steps can run in containers. */
+  docker: boolean;
+  failed: boolean;
+  say(line: string): void;
+  chapter(title: string): void;
+  /** Throws when the demo was interrupted: called between two steps that cannot be cut short. */
+  check(): void;
+  /** Shows a command line and runs it with `sh`. Throws when it fails. */
+  type(line: string): Promise<void>;
+  /** Shows `. file` and takes over what its export lines set. */
+  source(file: string): Promise<void>;
+  /** Runs a program without showing it, and returns what it prints. */
+  ask(...argv: string[]): Promise<string>;
+  /** Runs a program without showing it, out of reach of the terminal's Ctrl-C. */
+  endQuietly(...argv: string[]): Promise<void>;
+  /** Something to put away when the demo ends. The last one is put away first. */
+  atEnd(putAway: () => Promise<void>): void;
+  /** Puts everything away and returns the demo's exit code. */
+  close(): Promise<number>;
+}
+
+const bold = process.stdout.isTTY && !process.env.NO_COLOR ? (s: string) => `\x1b[1m${s}\x1b[0m` : (s: string) => s;
+
+/** Opens the stage in a new temporary folder. `keep` leaves that folder, with the results, when the demo ends. */
+export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'borealis-demo-'));
+  const started = performance.now();
+  const bin = join(folder, 'bin');
+  const sandbox = join(folder, 'sandbox');
+  const tmp = join(folder, 'tmp');
+  await Promise.all([bin, sandbox, tmp, join(folder, 'atlas')].map((path) => mkdir(path)));
+  const env: Record<string, string> = {
+    ...(process.env as Record<string, string>),
+    PATH: `${bin}:${pathWithSbin()}`,
+    TMPDIR: tmp,
+    BOREALIS_SANDBOX: sandbox,
+    WORD_ATLAS_DIR: join(folder, 'atlas'),
+    WORD_ATLAS_TEXT: join(o.cwd, 'examples/word-atlas/text.txt'),
+  };
+  const endings: (() => Promise<void>)[] = [];
+  const interruption = new AbortController();
+  const say = (line: string) => console.log(line);
+
+  const onSignal = () => {
+    const again = interruption.signal.aborted;
+    interruption.abort();
+    say(again ? 'Still cleaning up' : '\nInterrupted: cleaning up');
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+
+  const check = () => {
+    if (interruption.signal.aborted) throw new BorealisError('interrupted');
+  };
+
+  async function wait(child: Bun.Subprocess, what: string): Promise<void> {
+    const stop = () => child.kill('SIGTERM');
+    interruption.signal.addEventListener('abort', stop, { once: true });
+    try {
+      if ((await child.exited) !== 0) throw new BorealisError(`\`${what}\` failed with exit code ${child.exitCode}`);
+    } finally {
+      interruption.signal.removeEventListener('abort', stop);
+    }
+    check();
+  }
+
+  return {
+    bin,
+    sandbox,
+    env,
+    signal: interruption.signal,
+    get interrupted() {
+      return interruption.signal.aborted;
+    },
+    docker: false,
+    failed: false,
+    say,
+    chapter: (title) => say(`\n${bold(`# ${title}`)}`),
+    check,
+
+    async type(line) {
+      check();
+      say(`\n${bold(`$ ${line}`)}`);
+      const stdio = ['ignore', 'inherit', 'inherit'] as const;
+      await wait(Bun.spawn(['sh', '-c', `exec ${line}`], { cwd: o.cwd, env, stdio: [...stdio] }), line);
+    },
+
+    async source(file) {
+      check();
+      say(`\n${bold(`$ . "$BOREALIS_SANDBOX/env"`)}`);
+      for (const [, name, value] of (await readFile(file, 'utf8')).matchAll(/^export (\w+)=(.*)$/gm)) {
+        env[name as string] = (value as string).replace(/^(['"])(.*)\1$/, '$2');
+      }
+    },
+
+    async ask(...argv) {
+      check();
+      const child = Bun.spawn(argv, { cwd: o.cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
+      const [out] = await Promise.all([new Response(child.stdout).text(), wait(child, argv.join(' '))]);
+      return out;
+    },
+
+    async endQuietly(...argv) {
+      // A session of its own: a second Ctrl-C at the terminal reaches the demo, not the clean-up.
+      const child = Bun.spawn(argv, { cwd: o.cwd, env, stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+      await child.exited;
+    },
+
+    atEnd: (putAway) => void endings.push(putAway),
+
+    async close() {
+      let clean = true;
+      for (const putAway of endings.reverse()) {
+        await putAway().catch((thrown) => {
+          clean = false;
+          console.error(`error: cleaning up: ${messageOf(thrown)}`);
+        });
+      }
+      if (o.keep && !interruption.signal.aborted) say(`\nThe results are in ${folder}`);
+      else await rm(folder, { recursive: true, force: true });
+      if (interruption.signal.aborted) return 130;
+      if (this.failed || !clean) return 1;
+      say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s; nothing is left running.`);
+      return 0;
+    },
+  };
+}
