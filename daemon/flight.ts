@@ -1,5 +1,5 @@
 /** One rocket's flight: from a claim to its results in the LaunchPad (`Rocket.run` in fireworks/core/rocket.py). */
-import { cp, copyFile, mkdir, readdir, rmdir } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, rmdir } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Storage } from '../core/cloud/storage.ts';
 import { messageOf } from '../core/errors.ts';
@@ -24,10 +24,18 @@ import { copy } from '../core/launchpad/values.ts';
 import type { Logger } from '../core/log.ts';
 import { type RetryPolicy, retry } from '../core/retry.ts';
 import { MINUTE, SECOND } from '../core/wait.ts';
-import { type Flight, FiretaskError } from './firetasks/firetask.ts';
+import { FiretaskError, type Flight } from './firetasks/firetask.ts';
 import { firetaskNamed } from './firetasks/index.ts';
 import { expandPath } from './firetasks/paths.ts';
-import { actionFile, checkpointOf, decorate, failure, finalAction, type Gathered, gather } from './fwaction.ts';
+import {
+  actionFile,
+  checkpointOf,
+  decorate,
+  failure,
+  finalAction,
+  type Gathered,
+  gather,
+} from './fwaction.ts';
 import type { Guard } from './guard.ts';
 import { Heartbeat } from './heartbeat.ts';
 
@@ -51,10 +59,20 @@ export interface Pad {
 export type Landing = 'completed' | 'fizzled' | 'givenUp' | 'lost';
 
 /** Results are worth waiting for: the LaunchPad may be away for a day. */
-const KEEP_RESULTS: RetryPolicy = { retryable: isAway, firstDelayMs: SECOND, longestDelayMs: 30 * SECOND, deadlineMs: 24 * 60 * MINUTE };
+const KEEP_RESULTS: RetryPolicy = {
+  retryable: isAway,
+  firstDelayMs: SECOND,
+  longestDelayMs: 30 * SECOND,
+  deadlineMs: 24 * 60 * MINUTE,
+};
 
 /** When stopping, what is left of the grace time is for giving up; longer would be cut by SIGKILL. */
-const GIVE_UP: RetryPolicy = { retryable: isAway, firstDelayMs: 300, longestDelayMs: 2 * SECOND, deadlineMs: 10 * SECOND };
+const GIVE_UP: RetryPolicy = {
+  retryable: isAway,
+  firstDelayMs: 300,
+  longestDelayMs: 2 * SECOND,
+  deadlineMs: 10 * SECOND,
+};
 
 /** Flies one claimed Firework. Never throws for what a task does; throws when the LaunchPad cannot be written. */
 export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
@@ -72,7 +90,9 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (heartbeat.lost.aborted) {
-    log.warning(`Firework ${claim.fwId} was taken from this worker (its heartbeat was judged too old): its results are dropped`);
+    log.warning(
+      `Firework ${claim.fwId} was taken from this worker (its heartbeat was judged too old): its results are dropped`,
+    );
     return 'lost';
   }
   if (pad.stopNow.aborted && state === 'FIZZLED') {
@@ -83,7 +103,10 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
   }
   const written = await retry(KEEP_RESULTS, () => complete(pad.launchpad, claim, action, state), {
     signal: pad.stopNow,
-    onRetry: (thrown, ms) => log.warning(`The LaunchPad is away; the results wait ${(ms / 1000).toFixed(0)} s: ${messageOf(thrown)}`),
+    onRetry: (thrown, ms) =>
+      log.warning(
+        `The LaunchPad is away; the results wait ${(ms / 1000).toFixed(0)} s: ${messageOf(thrown)}`,
+      ),
   });
   if (!written) {
     log.warning(`Firework ${claim.fwId} was taken from this worker: its results are dropped`);
@@ -98,13 +121,25 @@ interface Result {
   state: 'COMPLETED' | 'FIZZLED';
 }
 
-async function runTasks(pad: Pad, claim: Claim, log: Logger, signal: AbortSignal, heartbeat: Heartbeat): Promise<Result> {
+async function runTasks(
+  pad: Pad,
+  claim: Claim,
+  log: Logger,
+  signal: AbortSignal,
+  heartbeat: Heartbeat,
+): Promise<Result> {
   const rawSpec = copy(claim.spec);
   const gathered: Gathered = { storedData: {}, updateSpec: {}, modSpec: [] };
   let last = fwAction();
   let launchDir = claim.launchDir;
   let current: Doc | null = null;
-  const rocket = () => ({ spec: plainDoc(rawSpec), fwId: claim.fwId, name: claim.name, launchDir, fworkerName: pad.fworker.name });
+  const rocket = () => ({
+    spec: plainDoc(rawSpec),
+    fwId: claim.fwId,
+    name: claim.name,
+    launchDir,
+    fworkerName: pad.fworker.name,
+  });
   try {
     launchDir = await openLaunchDir(pad, claim);
     const first = await recover(claim.spec, launchDir, gathered);
@@ -136,7 +171,10 @@ async function runTask(
   const name = String(t.rawParams._fw_name);
   const task = firetaskNamed(name);
   // FireWorks: with _use_global_spec the parameters come from the spec.
-  const rawParams = t.rawParams._use_global_spec || t.rawParams.use_global_spec ? { ...t.rawSpec, ...t.rawParams } : t.rawParams;
+  const rawParams =
+    t.rawParams._use_global_spec || t.rawParams.use_global_spec
+      ? { ...t.rawSpec, ...t.rawParams }
+      : t.rawParams;
   const parsed = task.params.safeParse(plainDoc(rawParams));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -217,7 +255,13 @@ function stacktrace(thrown: unknown): string {
   if (thrown instanceof FiretaskError) {
     return thrown.traceback ?? `Traceback (most recent call last):\n${thrown.exception}: ${thrown.message}\n`;
   }
-  const frames = thrown instanceof Error ? (thrown.stack ?? '').split('\n').slice(1, 8).map((line) => `  ${line.trim()}`) : [];
+  const frames =
+    thrown instanceof Error
+      ? (thrown.stack ?? '')
+          .split('\n')
+          .slice(1, 8)
+          .map((line) => `  ${line.trim()}`)
+      : [];
   const name = thrown instanceof Error ? thrown.name : 'Error';
   return ['Traceback (most recent call last):', ...frames, `${name}: ${messageOf(thrown)}`, ''].join('\n');
 }

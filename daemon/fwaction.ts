@@ -1,7 +1,16 @@
 /** How the actions of several Firetasks become the one of their Firework (`Rocket.run`, `decorate_fwaction`). */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { applyMod, type Doc, type FWAction, fwAction, fromJson, isDoc, parseFWAction, parseYaml } from '../core/launchpad/index.ts';
+import {
+  applyMod,
+  type Doc,
+  type FWAction,
+  fromJson,
+  fwAction,
+  isDoc,
+  parseFWAction,
+  parseYaml,
+} from '../core/launchpad/index.ts';
 import { endsFirework } from '../core/launchpad/model.ts';
 import { copy } from '../core/launchpad/values.ts';
 
@@ -34,7 +43,12 @@ export function checkpointOf(taskIndex: number, gathered: Gathered): Doc {
 
 /** The Firework's action: the last Firetask's, with what all of them stored and changed. */
 export function finalAction(last: FWAction, gathered: Gathered): FWAction {
-  return { ...last, stored_data: gathered.storedData, update_spec: gathered.updateSpec, mod_spec: gathered.modSpec };
+  return {
+    ...last,
+    stored_data: gathered.storedData,
+    update_spec: gathered.updateSpec,
+    mod_spec: gathered.modSpec,
+  };
 }
 
 /** What the spec asks to be passed on: `_pass_job_info`, `_preserve_fworker`, `_files_out`. */
@@ -64,7 +78,8 @@ export function decorate(
 export function actionFile(launchDir: string): FWAction | null {
   const [json, yaml] = [join(launchDir, 'FWAction.json'), join(launchDir, 'FWAction.yaml')];
   if (existsSync(json)) return fwAction(parseFWAction(fromJson(readFileSync(json, 'utf8')), 'FWAction.json'));
-  if (existsSync(yaml)) return fwAction(parseFWAction(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml'));
+  if (existsSync(yaml))
+    return fwAction(parseFWAction(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml'));
   return null;
 }
 

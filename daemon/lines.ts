@@ -1,5 +1,8 @@
 /** Reads a stream as text lines. Bytes that are no UTF-8 become U+FFFD; a line without end is cut at `longest` characters. */
-export async function* linesOf(stream: AsyncIterable<Uint8Array>, longest = 64 * 1024): AsyncGenerator<string> {
+export async function* linesOf(
+  stream: AsyncIterable<Uint8Array>,
+  longest = 64 * 1024,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8');
   let held = '';
   for await (const chunk of stream) {

@@ -101,9 +101,11 @@ async function untilGone(stage: Stage): Promise<void> {
     stage.check();
     const vms: { name: string }[] = JSON.parse(await stage.ask('borealisctl', 'ps', 'demo', '--json'));
     const names = vms.map((vm) => vm.name);
-    for (const gone of (before ?? []).filter((name) => !names.includes(name))) stage.say(`${gone} deleted itself`);
+    for (const gone of (before ?? []).filter((name) => !names.includes(name)))
+      stage.say(`${gone} deleted itself`);
     if (names.length === 0) return;
-    if (Date.now() > end) throw new BorealisError(`${names.join(', ')} did not delete themselves within 30 s`);
+    if (Date.now() > end)
+      throw new BorealisError(`${names.join(', ')} did not delete themselves within 30 s`);
     before = names;
   }
 }

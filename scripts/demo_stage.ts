@@ -35,7 +35,8 @@ export interface Stage {
   close(): Promise<number>;
 }
 
-const bold = process.stdout.isTTY && !process.env.NO_COLOR ? (s: string) => `\x1b[1m${s}\x1b[0m` : (s: string) => s;
+const bold =
+  process.stdout.isTTY && !process.env.NO_COLOR ? (s: string) => `\x1b[1m${s}\x1b[0m` : (s: string) => s;
 
 /** Opens the stage in a new temporary folder. `keep` leaves that folder, with the results, when the demo ends. */
 export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stage> {
@@ -72,14 +73,15 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     const stop = () => child.kill('SIGTERM');
     interruption.signal.addEventListener('abort', stop, { once: true });
     try {
-      if ((await child.exited) !== 0) throw new BorealisError(`\`${what}\` failed with exit code ${child.exitCode}`);
+      if ((await child.exited) !== 0)
+        throw new BorealisError(`\`${what}\` failed with exit code ${child.exitCode}`);
     } finally {
       interruption.signal.removeEventListener('abort', stop);
     }
     check();
   }
 
-  return {
+  const stage: Stage = {
     bin,
     sandbox,
     env,
@@ -117,7 +119,12 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
 
     async endQuietly(...argv) {
       // A session of its own: a second Ctrl-C at the terminal reaches the demo, not the clean-up.
-      const child = Bun.spawn(argv, { cwd: o.cwd, env, stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+      const child = Bun.spawn(argv, {
+        cwd: o.cwd,
+        env,
+        stdio: ['ignore', 'ignore', 'inherit'],
+        detached: true,
+      });
       await child.exited;
     },
 
@@ -134,9 +141,10 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
       if (o.keep && !interruption.signal.aborted) say(`\nThe results are in ${folder}`);
       else await rm(folder, { recursive: true, force: true });
       if (interruption.signal.aborted) return 130;
-      if (this.failed || !clean) return 1;
+      if (stage.failed || !clean) return 1;
       say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s; nothing is left running.`);
       return 0;
     },
   };
+  return stage;
 }

@@ -51,7 +51,9 @@ async function bunTest(files: string[], env: Record<string, string>, folder: str
   // No report, or a file that does not even load: bun says so by its exit code alone.
   if (!total) return { passed: 0, failed: 1, skipped: [] };
   const [tests, failures, skips] = total.slice(1).map(Number) as [number, number, number];
-  const skipped = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map((match) => match[1] ?? '');
+  const skipped = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map(
+    (match) => match[1] ?? '',
+  );
   return { passed: tests - failures - skips, failed: failures || (code === 0 ? 0 : 1), skipped };
 }
 
@@ -102,7 +104,11 @@ await provide(
     { program: 'docker-registry', package: 'docker-registry', why: 'tests of image pulls are skipped' },
     { program: '/usr/bin/busybox', package: 'busybox-static', why: 'tests of DockerTask are skipped' },
     { program: 'python3', package: 'python3', why: 'tests with Python FireWorks are skipped' },
-    { program: '/usr/share/doc/python3-venv', package: 'python3-venv', why: 'tests with Python FireWorks are skipped' },
+    {
+      program: '/usr/share/doc/python3-venv',
+      package: 'python3-venv',
+      why: 'tests with Python FireWorks are skipped',
+    },
   ],
   say,
 );
@@ -120,9 +126,12 @@ try {
     await step('fast tests', () => bunTest(rooms, env, reports));
   } else {
     const rooms = only.filter((part) => !part.includes('e2e'));
-    if (rooms.length > 0) await step('fast tests', () => bunTest(['--pass-with-no-tests', ...rooms], env, reports));
+    if (rooms.length > 0)
+      await step('fast tests', () => bunTest(['--pass-with-no-tests', ...rooms], env, reports));
   }
-  const crossing = (await readdir(join(root, 'tests'))).filter((file) => file.endsWith('.e2e.ts')).filter(named);
+  const crossing = (await readdir(join(root, 'tests')))
+    .filter((file) => file.endsWith('.e2e.ts'))
+    .filter(named);
   if (crossing.length > 0) {
     await step('build', async () => {
       await build();

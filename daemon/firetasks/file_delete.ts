@@ -16,7 +16,8 @@ export const fileDelete: Firetask = {
     const folder = inLaunchDir(flight, dest ?? '.');
     for (const file of files) {
       await rm(join(folder, file)).catch((thrown) => {
-        if (codeOf(thrown) === 'ENOENT') throw new FiretaskError('FileNotFoundError', `No such file: ${join(folder, file)}`);
+        if (codeOf(thrown) === 'ENOENT')
+          throw new FiretaskError('FileNotFoundError', `No such file: ${join(folder, file)}`);
         throw thrown;
       });
     }

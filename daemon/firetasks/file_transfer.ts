@@ -22,11 +22,15 @@ export const fileTransfer: Firetask = {
   async run(raw, flight) {
     const task = raw as z.infer<typeof params>;
     if (!(LOCAL as readonly string[]).includes(task.mode)) {
-      throw new FiretaskError('ValueError', `FileTransferTask mode '${task.mode}' is not available here. Local modes: ${LOCAL.join(', ')}`);
+      throw new FiretaskError(
+        'ValueError',
+        `FileTransferTask mode '${task.mode}' is not available here. Local modes: ${LOCAL.join(', ')}`,
+      );
     }
     for (const file of task.files) {
       const [src, dest] = typeof file === 'string' ? [file, task.dest] : [file.src, file.dest];
-      if (!dest) throw new FiretaskError('ValueError', `FileTransferTask: where should ${src} go? Give 'dest'`);
+      if (!dest)
+        throw new FiretaskError('ValueError', `FileTransferTask: where should ${src} go? Give 'dest'`);
       await transfer(src, dest, task.mode, flight).catch((thrown) => {
         if (!task.ignore_errors) throw thrown;
         flight.log.warning(`${src}: ${messageOf(thrown)}`);
@@ -40,13 +44,25 @@ async function transfer(src: string, dest: string, mode: string, flight: Flight)
   const from = inLaunchDir(flight, src);
   let to = inLaunchDir(flight, dest);
   // Into a folder that is there already, as Python's shutil does; copyfile and copytree name their target exactly.
-  const folder = await stat(to).then((found) => found.isDirectory(), () => false);
+  const folder = await stat(to).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
   if (folder && mode !== 'copyfile' && mode !== 'copytree') to = join(to, basename(from));
   try {
     if (mode === 'mv' || mode === 'move') await move(from, to);
-    else await cp(from, to, { recursive: mode === 'copytree', errorOnExist: mode === 'copytree', force: mode !== 'copytree', preserveTimestamps: mode === 'copy2' });
+    else
+      await cp(from, to, {
+        recursive: mode === 'copytree',
+        errorOnExist: mode === 'copytree',
+        force: mode !== 'copytree',
+        preserveTimestamps: mode === 'copy2',
+      });
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') throw new FiretaskError('FileNotFoundError', `No such file or directory: ${from}`, null, undefined, { cause: thrown });
+    if (codeOf(thrown) === 'ENOENT')
+      throw new FiretaskError('FileNotFoundError', `No such file or directory: ${from}`, null, undefined, {
+        cause: thrown,
+      });
     throw thrown;
   }
 }

@@ -1,9 +1,10 @@
 /** The Firetasks of this worker, by the `_fw_name` in a document. What is not here is Python's to run. */
-import type { Firetask } from './firetask.ts';
+
+import { dockerTask } from './docker.ts';
 import { fileDelete } from './file_delete.ts';
 import { fileTransfer } from './file_transfer.ts';
 import { fileWrite } from './file_write.ts';
-import { dockerTask } from './docker.ts';
+import type { Firetask } from './firetask.ts';
 import { pythonTask } from './python.ts';
 import { scriptTask } from './script.ts';
 

@@ -30,7 +30,10 @@ export const scriptTask: Firetask = {
   async run(raw, flight) {
     const task = raw as Params;
     if (task.stdin_file && task.stdin_key) {
-      throw new FiretaskError('ValueError', 'ScriptTask cannot process both a key and file as the standard in!');
+      throw new FiretaskError(
+        'ValueError',
+        'ScriptTask cannot process both a key and file as the standard in!',
+      );
     }
     if (task.defuse_bad_rc && task.fizzle_bad_rc) {
       throw new FiretaskError('ValueError', 'ScriptTask cannot both FIZZLE and DEFUSE a bad returncode!');
@@ -54,7 +57,9 @@ interface Output {
 async function runScript(script: string, task: Params, flight: Flight): Promise<Output> {
   const argv = task.use_shell ? [task.shell_exe ?? '/bin/sh', '-c', script] : words(script);
   const here = (path: string) => (isAbsolute(path) ? path : resolve(flight.launchDir, path));
-  const stdin = task.stdin_file ? await open(here(task.stdin_file)).catch((e) => fail(`stdin_file ${task.stdin_file}: ${e.message}`)) : null;
+  const stdin = task.stdin_file
+    ? await open(here(task.stdin_file)).catch((e) => fail(`stdin_file ${task.stdin_file}: ${e.message}`))
+    : null;
   flight.log.debug(`Running: ${script}`);
   const child = flight.guard.start(argv, {
     cwd: flight.launchDir,
@@ -88,7 +93,11 @@ function fail(message: string): never {
 }
 
 /** Logs a stream as it comes, keeps its first part for the LaunchPad, and writes all of it to `file` when asked. */
-async function collect(stream: ReadableStream<Uint8Array>, flight: Flight, file: string | null): Promise<string> {
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  flight: Flight,
+  file: string | null,
+): Promise<string> {
   const sink = file ? await open(file, 'a') : null;
   const decoder = new TextDecoder();
   const logged = new TextDecoder();

@@ -1,0 +1,47 @@
+/** What Google's APIs say when they refuse, whichever client heard it. */
+import { BorealisError, codeOf, messageOf } from '../errors.ts';
+
+/** The HTTP status of a refusal; undefined when there was no answer. */
+export function statusOf(thrown: unknown): number | undefined {
+  for (let e = thrown, depth = 0; e && depth < 4; e = (e as Error).cause, depth++) {
+    const { code, status } = e as { code?: unknown; status?: unknown };
+    for (const n of [code, status].map(Number)) if (Number.isInteger(n) && n >= 400 && n < 600) return n;
+    // gRPC codes of the clients that are made from API descriptions.
+    const grpc = { 3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 412, 14: 503, 16: 401, 4: 504, 13: 500 }[
+      Number(code)
+    ];
+    if (typeof code === 'number' && grpc) return grpc;
+  }
+  return undefined;
+}
+
+export const isNotFound = (thrown: unknown) => statusOf(thrown) === 404;
+export const isConflict = (thrown: unknown) => statusOf(thrown) === 412;
+export const isAlreadyThere = (thrown: unknown) => statusOf(thrown) === 409;
+
+/** True when the same request may succeed in a moment: the server is busy or failing, or the connection broke. */
+export function isPassing(thrown: unknown): boolean {
+  const status = statusOf(thrown);
+  if (status !== undefined) return status === 408 || status === 429 || status >= 500;
+  const code = codeOf(thrown) ?? '';
+  return (
+    /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|ENETUNREACH|ConnectionRefused|ConnectionClosed|FailedToOpenSocket|UND_ERR_SOCKET)$/.test(
+      code,
+    ) || /socket|network|closed unexpectedly|timed out/i.test(messageOf(thrown))
+  );
+}
+
+/** An error for the person who can act, from what a Google client threw. `doing` says what was tried: "list the VMs of ...". */
+export function cloudError(doing: string, thrown: unknown): BorealisError {
+  if (thrown instanceof BorealisError) return thrown;
+  const message = messageOf(thrown).split('\n')[0];
+  const advice: Record<number, string> = {
+    401: ' Sign in: gcloud auth application-default login',
+    403: ' The account needs the permission that is named: ask an owner of the project, or check the scopes of the VM',
+  };
+  const noKey = /default credentials|Could not load/i.test(message ?? '');
+  const hint = noKey
+    ? ' Sign in: gcloud auth application-default login'
+    : (advice[statusOf(thrown) ?? 0] ?? '');
+  return new BorealisError(`Cannot ${doing}: ${message}.${hint}`.replace('..', '.'), { cause: thrown });
+}
