@@ -50,7 +50,8 @@ export async function clientOptions(endpoint: URL | undefined, projectId: string
   };
   if (endpoint.protocol === 'http:') {
     const { PassThroughClient } = await import('google-auth-library');
-    options.authClient = new PassThroughClient();
+    // Google's own type leaves this client out, which sends no credentials.
+    options.authClient = new PassThroughClient() as unknown as ClientOptions['authClient'];
   }
   return options;
 }

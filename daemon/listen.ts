@@ -1,0 +1,37 @@
+import { messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import type { Cloud } from './cloud.ts';
+import type { Stopping } from './stopping.ts';
+
+/** Ctrl-C and SIGTERM give the rocket back and stop; a second one ends the process where it stands. */
+export function listenToSignals(stopping: Stopping, until: AbortSignal): { readonly interrupted: boolean } {
+  const heard = { interrupted: false };
+  let count = 0;
+  const onSignal = (name: NodeJS.Signals) => {
+    count++;
+    if (name === 'SIGINT') heard.interrupted = true;
+    if (count > 1) {
+      stopping.log.warning(`${name} again: leaving at once. The Firework in flight will be found lost and rerun`);
+      process.exit(name === 'SIGINT' ? 2 : 1);
+    }
+    stopping.ask(name === 'SIGINT' ? 'Ctrl-C' : name, 'now');
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  until.addEventListener('abort', () => process.exitCode, { once: true });
+  return heard;
+}
+
+/** Listens for `quit` and for preemption, by one hanging request, until `until` aborts. */
+export async function watchMetadata(cloud: Cloud, stopping: Stopping, log: Logger, until: AbortSignal): Promise<void> {
+  if (!cloud.instance) return;
+  await cloud.metadata.watch({
+    signal: until,
+    onChange: ({ attributes: { quit }, preempted }) => {
+      if (preempted) stopping.ask('this VM is being preempted', 'now');
+      if (quit === 'soon') stopping.ask('quit=soon was asked for', 'after this rocket');
+      else if (quit === 'when-idle') stopping.askWhenIdle();
+      else if (quit) log.warning(`quit=${quit} (VM metadata) is not known: use soon or when-idle`);
+    },
+    onTrouble: (thrown) => log.debug(`The metadata server does not answer: ${messageOf(thrown)}`),
+  });
+}
