@@ -16,7 +16,9 @@ export interface Cloud {
 }
 
 /** Asks the metadata server, in one request, who this VM is. */
-export async function openCloud(env: Readonly<Record<string, string | undefined>> = process.env): Promise<Cloud> {
+export async function openCloud(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Cloud> {
   const endpoints = readEndpoints(env);
   const metadata = new MetadataClient(endpoints.metadataHost);
   const instance = await metadata.instance();
@@ -30,6 +32,8 @@ export async function openCloud(env: Readonly<Record<string, string | undefined>
     compute: () => new Compute(project ?? '', instance?.zone ?? '', endpoints),
     log: (worker) =>
       // On a VM everything goes to Cloud Logging, task output too: nobody is at its console.
-      instance && project ? cloudLog({ project, endpoints, instance, minSeverity: 'DEBUG', labels: { worker } }) : null,
+      instance && project
+        ? cloudLog({ project, endpoints, instance, minSeverity: 'DEBUG', labels: { worker } })
+        : null,
   };
 }

@@ -24,7 +24,9 @@ export function parseCommandLine(argv: string[]): CommandLine {
     throw new UsageError(`${messageOf(thrown).split('. ')[0]}. See fireworker --help`);
   }
   if (values.slots !== undefined && values.slots !== '1') {
-    throw new UsageError(`--slots ${values.slots}: this release flies one rocket at a time; start one VM for each slot`);
+    throw new UsageError(
+      `--slots ${values.slots}: this release flies one rocket at a time; start one VM for each slot`,
+    );
   }
   return {
     action: values.help ? 'help' : values.version ? 'version' : values.setup ? 'setup' : 'run',

@@ -29,5 +29,11 @@ function textLine(line: LogLine): string {
 }
 
 function jsonLine(line: LogLine): string {
-  return JSON.stringify({ time: line.at.toISOString(), severity: line.severity, message: line.message, labels: line.labels, ...line.data });
+  return JSON.stringify({
+    time: line.at.toISOString(),
+    severity: line.severity,
+    message: line.message,
+    labels: line.labels,
+    ...line.data,
+  });
 }

@@ -16,7 +16,6 @@ import {
   isDoc,
   type LaunchPad,
   numberOf,
-  ping,
   plainDoc,
   setLaunchDir,
 } from '../core/launchpad/index.ts';

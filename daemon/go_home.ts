@@ -20,13 +20,17 @@ export async function goHome(o: {
   const { instance } = o.cloud;
   if (!instance || o.stay) return;
   if (o.exitCode !== 0) {
-    o.log.warning(`This VM deletes itself in ${o.settings.errorDeleteDelayMs / 60_000} min. To look at it, connect to it and stop the service: systemctl stop fireworker`);
+    o.log.warning(
+      `This VM deletes itself in ${o.settings.errorDeleteDelayMs / 60_000} min. To look at it, connect to it and stop the service: systemctl stop fireworker`,
+    );
     await sleep(o.settings.errorDeleteDelayMs, o.hastened);
   }
   o.log.info(`Deleting this VM, ${instance.name}`);
   try {
     await o.cloud.compute().requestDelete(instance.name);
   } catch (thrown) {
-    o.log.error(`${messageOf(thrown)} Delete it by hand: gcloud compute instances delete ${instance.name} --zone ${instance.zone}`);
+    o.log.error(
+      `${messageOf(thrown)} Delete it by hand: gcloud compute instances delete ${instance.name} --zone ${instance.zone}`,
+    );
   }
 }

@@ -11,7 +11,9 @@ export function listenToSignals(stopping: Stopping, until: AbortSignal): { reado
     count++;
     if (name === 'SIGINT') heard.interrupted = true;
     if (count > 1) {
-      stopping.log.warning(`${name} again: leaving at once. The Firework in flight will be found lost and rerun`);
+      stopping.log.warning(
+        `${name} again: leaving at once. The Firework in flight will be found lost and rerun`,
+      );
       process.exit(name === 'SIGINT' ? 2 : 1);
     }
     stopping.ask(name === 'SIGINT' ? 'Ctrl-C' : name, 'now');
@@ -22,7 +24,12 @@ export function listenToSignals(stopping: Stopping, until: AbortSignal): { reado
 }
 
 /** Listens for `quit` and for preemption, by one hanging request, until `until` aborts. */
-export async function watchMetadata(cloud: Cloud, stopping: Stopping, log: Logger, until: AbortSignal): Promise<void> {
+export async function watchMetadata(
+  cloud: Cloud,
+  stopping: Stopping,
+  log: Logger,
+  until: AbortSignal,
+): Promise<void> {
   if (!cloud.instance) return;
   await cloud.metadata.watch({
     signal: until,

@@ -3,12 +3,12 @@
  * fireworker: pulls Fireworks from a LaunchPad and runs them, one VM's worth, until there is a reason to stop; then the
  * VM deletes itself.
  */
-import { UsageError, messageOf } from '../core/errors.ts';
+import { messageOf, UsageError } from '../core/errors.ts';
 import { loggerTo } from '../core/log.ts';
+import { version } from '../core/version.ts';
 import { openCloud } from './cloud.ts';
 import { type CommandLine, helpText, parseCommandLine } from './command_line.ts';
 import { consoleSink, fileSink } from './console_log.ts';
-import { version } from '../core/version.ts';
 import { goHome } from './go_home.ts';
 import { listenToSignals, watchMetadata } from './listen.ts';
 import { openPad } from './pad.ts';
@@ -40,17 +40,33 @@ async function main(line: CommandLine): Promise<number> {
     if (settings.quit === 'soon') stopping.ask('quit=soon was asked for', 'after this rocket');
     if (settings.quit === 'when-idle') stopping.askWhenIdle();
     const watching = watchMetadata(cloud, stopping, log, ears.signal);
-    const { why, landings } = await work(pad, stopping, { ...settings, once: line.once, launchDir: pad.launchDir });
+    const { why, landings } = await work(pad, stopping, {
+      ...settings,
+      once: line.once,
+      launchDir: pad.launchDir,
+    });
     ears.abort();
     await watching;
-    log.info(`Stopped: ${why}. Fireworks completed ${landings.completed}, fizzled ${landings.fizzled}, given back ${landings.givenUp + landings.lost}`);
+    log.info(
+      `Stopped: ${why}. Fireworks completed ${landings.completed}, fizzled ${landings.fizzled}, given back ${landings.givenUp + landings.lost}`,
+    );
     if (signals.interrupted) exitCode = INTERRUPTED;
   } catch (thrown) {
     exitCode = thrown instanceof UsageError ? thrown.exitCode : 1;
-    log.error(`Stopped by an error: ${messageOf(thrown)}`, thrown instanceof Error && !(thrown instanceof UsageError) ? { stack: thrown.stack } : undefined);
+    log.error(
+      `Stopped by an error: ${messageOf(thrown)}`,
+      thrown instanceof Error && !(thrown instanceof UsageError) ? { stack: thrown.stack } : undefined,
+    );
   }
   ears.abort();
-  await goHome({ cloud, settings, log, exitCode, stay: line.development || signals.interrupted, hastened: stopping.now });
+  await goHome({
+    cloud,
+    settings,
+    log,
+    exitCode,
+    stay: line.development || signals.interrupted,
+    hastened: stopping.now,
+  });
   await logging?.flush(5000);
   return exitCode;
 }

@@ -52,9 +52,11 @@ export function whenIdle(state: WorkerState, random: () => number = Math.random)
   if (state.once) return { move: 'stop', why: 'nothing is READY (--once)' };
   if (state.quitWhenIdle) return { move: 'stop', why: 'quit=when-idle was asked for, and nothing is READY' };
   if (state.idleMs >= state.idleForRocketsMs) {
-    if (state.idleMs >= state.idleForWaitersMs) return { move: 'stop', why: `idle for ${seconds(state.idleMs)}` };
+    if (state.idleMs >= state.idleForWaitersMs)
+      return { move: 'stop', why: `idle for ${seconds(state.idleMs)}` };
     if (state.futureWork === null) return { move: 'askFuture' };
-    if (!state.futureWork) return { move: 'stop', why: `idle for ${seconds(state.idleMs)}, and nothing waits for work that runs` };
+    if (!state.futureWork)
+      return { move: 'stop', why: `idle for ${seconds(state.idleMs)}, and nothing waits for work that runs` };
   }
   const limit = state.idleMs < state.idleForRocketsMs ? state.idleForRocketsMs : state.idleForWaitersMs;
   return { move: 'sleep', ms: Math.min(pollMs(state.idleMs, random), Math.max(1, limit - state.idleMs)) };

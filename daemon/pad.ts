@@ -3,7 +3,14 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Storage } from '../core/cloud/storage.ts';
 import { UsageError } from '../core/errors.ts';
-import { type Doc, describeLaunchPad, type FWorker, isDoc, LaunchPad, parseYaml } from '../core/launchpad/index.ts';
+import {
+  type Doc,
+  describeLaunchPad,
+  type FWorker,
+  isDoc,
+  LaunchPad,
+  parseYaml,
+} from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import { SECOND } from '../core/wait.ts';
 import type { Cloud } from './cloud.ts';
@@ -61,11 +68,13 @@ function readFWorker(name: string, path = 'my_fworker.yaml'): FWorker {
   const values = parseYaml(readFileSync(path, 'utf8'), path) ?? {};
   if (!isDoc(values)) throw new UsageError(`${path}: a worker's file is a list of 'key: value' lines`);
   for (const [key, value] of Object.entries(values)) {
-    if (!['name', 'category', 'query', 'env'].includes(key)) throw new UsageError(`${path}: unknown key '${key}'. Known keys: name, category, query, env`);
+    if (!['name', 'category', 'query', 'env'].includes(key))
+      throw new UsageError(`${path}: unknown key '${key}'. Known keys: name, category, query, env`);
     if (value === null) continue;
     const text = typeof value === 'string';
     if (key === 'name' && text) fworker.name = value;
-    else if (key === 'category' && (text || Array.isArray(value))) fworker.category = text ? value : value.map(String);
+    else if (key === 'category' && (text || Array.isArray(value)))
+      fworker.category = text ? value : value.map(String);
     // Python writes the query as a JSON string.
     else if (key === 'query') fworker.query = (text ? JSON.parse(value) : value) as Doc;
     else if (key === 'env' && isDoc(value)) fworker.env = value;

@@ -22,31 +22,83 @@ const text = z.string();
 
 /** Attributes are always text, and an empty one is as good as none (upstream's rule). */
 export const SETTINGS = {
-  host: { schema: text, default: 'localhost', about: "MongoDB's host name, or with uri_mode its connection string" },
+  host: {
+    schema: text,
+    default: 'localhost',
+    about: "MongoDB's host name, or with uri_mode its connection string",
+  },
   uri_mode: {
-    schema: z.union([z.boolean(), z.enum(['true', 'false', 'True', 'False'])]).transform((v) => v === true || v === 'true' || v === 'True'),
+    schema: z
+      .union([z.boolean(), z.enum(['true', 'false', 'True', 'False'])])
+      .transform((v) => v === true || v === 'true' || v === 'True'),
     default: false,
     about: 'true when host is a connection string (mongodb://... or mongodb+srv://...)',
   },
   port: { schema: z.coerce.number().int().min(1).max(65535), default: 27017, about: "MongoDB's port" },
-  db: { schema: text, default: 'fireworks', fileKey: 'name', about: 'the database: one for each team or workflow' },
+  db: {
+    schema: text,
+    default: 'fireworks',
+    fileKey: 'name',
+    about: 'the database: one for each team or workflow',
+  },
   username: { schema: text, default: undefined, about: 'database user, where MongoDB asks for one' },
   password: { schema: text, default: undefined, secret: true, about: "the database user's password" },
-  authsource: { schema: text, default: undefined, about: 'the database that knows the user, when it is not db' },
-  idle_for_rockets: { schema: seconds, default: 900, unit: 's', about: 'stop after idling this long while nothing is READY' },
+  authsource: {
+    schema: text,
+    default: undefined,
+    about: 'the database that knows the user, when it is not db',
+  },
+  idle_for_rockets: {
+    schema: seconds,
+    default: 900,
+    unit: 's',
+    about: 'stop after idling this long while nothing is READY',
+  },
   idle_for_waiters: {
     schema: seconds,
     default: 3600,
     unit: 's',
     about: 'the same while something waits for a Firework that runs; at least idle_for_rockets',
   },
-  strm_lvl: { schema: z.enum(['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG']), default: 'INFO', about: 'how much the console shows' },
+  strm_lvl: {
+    schema: z.enum(['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG']),
+    default: 'INFO',
+    about: 'how much the console shows',
+  },
   logdir: { schema: text, default: undefined, about: 'a folder for a copy of the console log' },
-  quit: { schema: z.enum(['soon', 'when-idle', '']), default: '', fileKey: null, about: "'soon': stop after the rocket in flight; 'when-idle': stop when nothing is READY" },
-  python: { schema: text, default: 'python3', fileKey: null, about: 'the Python that runs PyTask and Firetasks written in Python' },
-  ping_time_secs: { schema: seconds, default: 3600, unit: 's', fileKey: null, about: "how often a rocket's heartbeat is written" },
-  lost_run_secs: { schema: seconds, default: 14400, unit: 's', fileKey: null, about: 'a heartbeat older than this means that the worker died: its Firework is rerun; 0: do not look' },
-  error_delete_delay: { schema: seconds, default: 900, unit: 's', fileKey: null, about: 'after an unexpected error wait this long before the VM deletes itself, so that somebody can look' },
+  quit: {
+    schema: z.enum(['soon', 'when-idle', '']),
+    default: '',
+    fileKey: null,
+    about: "'soon': stop after the rocket in flight; 'when-idle': stop when nothing is READY",
+  },
+  python: {
+    schema: text,
+    default: 'python3',
+    fileKey: null,
+    about: 'the Python that runs PyTask and Firetasks written in Python',
+  },
+  ping_time_secs: {
+    schema: seconds,
+    default: 3600,
+    unit: 's',
+    fileKey: null,
+    about: "how often a rocket's heartbeat is written",
+  },
+  lost_run_secs: {
+    schema: seconds,
+    default: 14400,
+    unit: 's',
+    fileKey: null,
+    about: 'a heartbeat older than this means that the worker died: its Firework is rerun; 0: do not look',
+  },
+  error_delete_delay: {
+    schema: seconds,
+    default: 900,
+    unit: 's',
+    fileKey: null,
+    about: 'after an unexpected error wait this long before the VM deletes itself, so that somebody can look',
+  },
 } as const satisfies Record<string, Setting>;
 
 type Key = keyof typeof SETTINGS;
@@ -89,7 +141,9 @@ export function workerSettings(sources: Sources): WorkerSettings {
     const parsed = setting.schema.safeParse(found.value);
     if (!parsed.success) {
       const shown = setting.secret ? '***' : String(found.value);
-      throw new UsageError(`${name}=${shown} (${found.source}): ${parsed.error.issues[0]?.message.replace(/^Invalid (input|option): /, '')}`);
+      throw new UsageError(
+        `${name}=${shown} (${found.source}): ${parsed.error.issues[0]?.message.replace(/^Invalid (input|option): /, '')}`,
+      );
     }
     values[name] = parsed.data;
     origin[name] = found.source;
@@ -97,11 +151,27 @@ export function workerSettings(sources: Sources): WorkerSettings {
   const rockets = values.idle_for_rockets as number;
   const waiters = values.idle_for_waiters as number;
   if (waiters < rockets && origin.idle_for_waiters !== 'default') {
-    throw new UsageError(`idle_for_waiters=${waiters} (${origin.idle_for_waiters}): must be at least idle_for_rockets (${rockets})`);
+    throw new UsageError(
+      `idle_for_waiters=${waiters} (${origin.idle_for_waiters}): must be at least idle_for_rockets (${rockets})`,
+    );
   }
   const { db, host, uri_mode, port, username, password, authsource } = values;
-  const file = Object.fromEntries(Object.entries(sources.file?.values ?? {}).filter(([key]) => !key.startsWith('idle_for')));
-  const launchpad = launchPadSettings({ ...file, host, uri_mode, port, name: db, username: username ?? null, password: password ?? null, authsource: authsource ?? null }, 'settings');
+  const file = Object.fromEntries(
+    Object.entries(sources.file?.values ?? {}).filter(([key]) => !key.startsWith('idle_for')),
+  );
+  const launchpad = launchPadSettings(
+    {
+      ...file,
+      host,
+      uri_mode,
+      port,
+      name: db,
+      username: username ?? null,
+      password: password ?? null,
+      authsource: authsource ?? null,
+    },
+    'settings',
+  );
   return {
     launchpad,
     idleForRocketsMs: rockets * 1000,
@@ -116,7 +186,11 @@ export function workerSettings(sources: Sources): WorkerSettings {
   };
 }
 
-function look(name: Key, setting: Setting, { instance, file, env = {} }: Sources): { value: unknown; source: string } | null {
+function look(
+  name: Key,
+  setting: Setting,
+  { instance, file, env = {} }: Sources,
+): { value: unknown; source: string } | null {
   const attribute = instance?.attributes[name];
   if (attribute !== undefined && attribute !== '') return { value: attribute, source: 'VM metadata' };
   const variable = `FIREWORKER_${name.toUpperCase()}`;

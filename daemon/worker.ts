@@ -1,6 +1,13 @@
 /** The worker's loop: wait for work or a wish to stop; claim; fly. */
 import { messageOf } from '../core/errors.ts';
-import { type Claim, claim, detectLostRuns, freeUnstarted, futureRunExists, isAway } from '../core/launchpad/index.ts';
+import {
+  type Claim,
+  claim,
+  detectLostRuns,
+  freeUnstarted,
+  futureRunExists,
+  isAway,
+} from '../core/launchpad/index.ts';
 import { jitter, MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
 import { beforeClaim, type WorkerState, whenIdle } from './moves.ts';
@@ -49,7 +56,8 @@ export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Prom
       }
       const next = whenIdle(state());
       if (next.move === 'stop') return { why: next.why, landings };
-      if (next.move === 'askFuture') futureWork = await ask(pad, () => futureRunExists(pad.launchpad, pad.fworker));
+      if (next.move === 'askFuture')
+        futureWork = await ask(pad, () => futureRunExists(pad.launchpad, pad.fworker));
       if (next.move === 'sleep') {
         await sleep(next.ms, stopping.changed());
         // Asked again at the next limit: what ran then may have ended.
@@ -93,10 +101,20 @@ async function sweepLostRuns(pad: Pad, noMore: AbortSignal, lostRunMs: number): 
   const everyMs = Math.min(10 * MINUTE, Math.max(SECOND, lostRunMs / 4));
   while (await sleep(jitter(everyMs, 0.5), noMore)) {
     try {
-      const found = await detectLostRuns(pad.launchpad, { expirationSecs: lostRunMs / 1000, rerun: true, refresh: true });
+      const found = await detectLostRuns(pad.launchpad, {
+        expirationSecs: lostRunMs / 1000,
+        rerun: true,
+        refresh: true,
+      });
       const freed = await freeUnstarted(pad.launchpad, lostRunMs / 1000);
-      if (found.launchIds.length > 0) pad.log.warning(`Reran Fireworks whose worker died: ${found.fwIds.join(', ') || 'none'} (lost launches ${found.launchIds.join(', ')})`);
-      if (found.inconsistentFwIds.length + freed.length > 0) pad.log.warning(`Mended Fireworks that a worker left half-way: ${[...found.inconsistentFwIds, ...freed].join(', ')}`);
+      if (found.launchIds.length > 0)
+        pad.log.warning(
+          `Reran Fireworks whose worker died: ${found.fwIds.join(', ') || 'none'} (lost launches ${found.launchIds.join(', ')})`,
+        );
+      if (found.inconsistentFwIds.length + freed.length > 0)
+        pad.log.warning(
+          `Mended Fireworks that a worker left half-way: ${[...found.inconsistentFwIds, ...freed].join(', ')}`,
+        );
     } catch (thrown) {
       pad.log.warning(`Looking for lost runs failed: ${messageOf(thrown)}`);
     }
