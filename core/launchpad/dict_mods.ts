@@ -4,7 +4,7 @@
  */
 import { Double, Int32, Long } from 'bson';
 import { BorealisError } from '../errors.ts';
-import { type Doc, isDoc, plain } from './values.ts';
+import { type Doc, isDoc, isDouble, plain } from './values.ts';
 
 type Action = (holder: Doc, key: string, value: unknown, path: string) => void;
 
@@ -69,7 +69,7 @@ const ACTIONS: Record<string, Action> = {
 /** Sums as Python does: integers stay integers of any size, a float makes a float. */
 function sum(a: unknown, b: unknown): unknown {
   const isFloat = (value: unknown) =>
-    value instanceof Double || (typeof value === 'number' && !Number.isInteger(value));
+    isDouble(value) || (typeof value === 'number' && !Number.isInteger(value));
   if (typeof a === 'string' && typeof b === 'string') return a + b;
   if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b];
   const [x, y] = [plain(a), plain(b)];

@@ -2,16 +2,16 @@
  * JSON that loses nothing on its way between BSON and Python: 1 stays an integer and 1.0 a float, integers of 64 bits keep
  * every digit, and NaN and the infinities are written as Python's json module writes and reads them.
  */
-import { Double, Int32, Long } from 'bson';
+import { Double, Long } from 'bson';
 import { BorealisError } from '../errors.ts';
-import { type Doc, isDoc } from './values.ts';
+import { type Doc, isDoc, isDouble, isInt32, isLong } from './values.ts';
 
 /** Python's `json.dumps` of a value. Dates become ISO strings, ObjectIds their 24 hex digits. `indent` as in Python. */
 export function toJson(value: unknown, indent = 0, depth = 0): string {
   if (value === null || value === undefined) return 'null';
-  if (value instanceof Int32) return String(value.value);
-  if (value instanceof Double) return float(value.value);
-  if (value instanceof Long) return value.toString();
+  if (isInt32(value)) return String(value.value);
+  if (isDouble(value)) return float(value.value);
+  if (isLong(value)) return value.toString();
   switch (typeof value) {
     case 'boolean':
     case 'bigint':

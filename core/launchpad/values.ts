@@ -3,12 +3,19 @@
  * integer and its rounded neighbour, are not the same: what is copied from one document to another, or to the Python
  * bridge, is read with Int32, Double and Long left as they are.
  */
-import { Double, Int32, Long } from 'bson';
+import { type Double, type Int32, Long } from 'bson';
 
 export type Doc = Record<string, unknown>;
 
 /** Driver options for reading documents whose values will be written again, or shown. */
 export const TYPED = { promoteValues: false, promoteLongs: false, promoteBuffers: false } as const;
+
+const bsonType = (value: unknown) => (value as { _bsontype?: string } | null | undefined)?._bsontype;
+
+// By name, not by class: the driver loads a copy of bson of its own, whose classes are not ours.
+export const isInt32 = (value: unknown): value is Int32 => bsonType(value) === 'Int32';
+export const isDouble = (value: unknown): value is Double => bsonType(value) === 'Double';
+export const isLong = (value: unknown): value is Long => bsonType(value) === 'Long';
 
 /** True for a dictionary; false for arrays, null, dates and BSON's own classes. */
 export function isDoc(value: unknown): value is Doc {
@@ -20,8 +27,8 @@ export function isDoc(value: unknown): value is Doc {
 export function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (isDoc(value)) return mapValues(value, plain);
-  if (value instanceof Int32 || value instanceof Double) return value.value;
-  if (value instanceof Long) {
+  if (isInt32(value) || isDouble(value)) return value.value;
+  if (isLong(value)) {
     const number = value.toNumber();
     return Number.isSafeInteger(number) ? number : value.toBigInt();
   }
