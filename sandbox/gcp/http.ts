@@ -1,0 +1,124 @@
+/** A small router, and answers in the shape that Google's APIs give. */
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    /** `reason` of the error's detail: notFound, conflict, conditionNotMet... */
+    readonly reason: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export const badRequest = (message: string) => new ApiError(400, 'invalid', message);
+export const notFound = (message: string) => new ApiError(404, 'notFound', message);
+export const conditionNotMet = (message: string) => new ApiError(412, 'conditionNotMet', message);
+
+export function errorAnswer(status: number, reason: string, message: string): Response {
+  const errors = [{ message, domain: 'global', reason }];
+  return json({ error: { code: status, message, errors } }, status);
+}
+
+/** A JSON answer. A large one, as in lists of objects, streams like a small one. */
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { 'content-type': 'application/json; charset=UTF-8', ...headers },
+  });
+}
+
+export interface Call {
+  request: Request;
+  url: URL;
+  query: URLSearchParams;
+  /** What the pattern's `:names` stand for, decoded. */
+  params: Record<string, string>;
+}
+
+export type Handler = (call: Call) => Response | Promise<Response>;
+
+interface Route {
+  method: string;
+  pattern: RegExp;
+  names: string[];
+  handler: Handler;
+}
+
+/** Routes such as `GET /storage/v1/b/:bucket/o/*object`: `:name` is one segment, `*name` the rest. */
+export class Router {
+  readonly #routes: Route[] = [];
+
+  on(method: string, path: string, handler: Handler): this {
+    const names: string[] = [];
+    const source = path.replace(/[:*](\w+)/g, (whole, name) => {
+      names.push(name);
+      return whole.startsWith('*') ? '(.+)' : '([^/]+)';
+    });
+    this.#routes.push({ method, pattern: new RegExp(`^${source}$`), names, handler });
+    return this;
+  }
+
+  /** Answers a request, or null when no route fits its path. */
+  async answer(request: Request): Promise<Response | null> {
+    const url = new URL(request.url);
+    // Undecoded: %2F in an object's name is part of one segment. Clients of an override write double slashes.
+    const path = url.pathname.replace(/\/{2,}/g, '/');
+    let known = false;
+    for (const route of this.#routes) {
+      const match = route.pattern.exec(path);
+      if (!match) continue;
+      known = true;
+      if (route.method !== request.method) continue;
+      try {
+        const params = Object.fromEntries(
+          route.names.map((name, i) => [name, decodeURIComponent(match[i + 1] ?? '')]),
+        );
+        return await route.handler({ request, url, query: url.searchParams, params });
+      } catch (thrown) {
+        if (thrown instanceof ApiError) return errorAnswer(thrown.status, thrown.reason, thrown.message);
+        if (thrown instanceof URIError) return errorAnswer(400, 'invalid', 'The path is not encoded rightly');
+        console.error(`sandbox: ${request.method} ${path}:`, thrown);
+        return errorAnswer(500, 'backendError', String(thrown));
+      }
+    }
+    return known
+      ? errorAnswer(405, 'methodNotAllowed', `${request.method} is not allowed for ${path}`)
+      : null;
+  }
+}
+
+/** The JSON body of a request; an empty one is an empty object. */
+export async function bodyOf(request: Request): Promise<Record<string, unknown>> {
+  const text = await request.text();
+  if (text.trim() === '') return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch {
+    // Answered below.
+  }
+  throw new ApiError(400, 'parseError', 'Parse Error: the body must be a JSON object');
+}
+
+/** One page of `items`, and the token of the next one. */
+export function page<T>(
+  items: readonly T[],
+  query: URLSearchParams,
+  most = 500,
+): { items: T[]; nextPageToken?: string } {
+  const size = Number(query.get('maxResults') ?? query.get('pageSize') ?? most);
+  if (!Number.isInteger(size) || size < 0)
+    throw badRequest(`Invalid value for field 'maxResults': '${query.get('maxResults')}'`);
+  const token = query.get('pageToken');
+  const start = token ? Number(Buffer.from(token, 'base64url').toString()) : 0;
+  if (!Number.isInteger(start) || start < 0)
+    throw badRequest(`Invalid value for field 'pageToken': '${token}'`);
+  const end = start + Math.min(size || most, most);
+  const more = end < items.length;
+  return {
+    items: items.slice(start, end),
+    ...(more && { nextPageToken: Buffer.from(String(end)).toString('base64url') }),
+  };
+}

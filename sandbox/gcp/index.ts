@@ -1,0 +1,198 @@
+/** Google Cloud in miniature: Compute, Storage and Logging on one loopback port, a metadata server for each VM. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Server } from 'bun';
+import { Compute } from './compute.ts';
+import { type Fault, Faults } from './faults.ts';
+import { bodyOf, errorAnswer, json, Router } from './http.ts';
+import { Logging } from './logging.ts';
+import { Storage } from './storage/index.ts';
+import { sweepVms } from './vms.ts';
+
+export interface GcpOptions {
+  /** storage/, logs/ and vms/ go here. */
+  dir: string;
+  /** The worker's program with its first arguments: what a VM boots. */
+  fireworker: readonly string[];
+  /** Further environment for every VM. */
+  env?: Readonly<Record<string, string>>;
+  /** The text of my_launchpad.yaml in the VMs' disk image. */
+  launchpadFile: string;
+  project?: string;
+  zone?: string;
+  port?: number;
+  graceMs?: number;
+}
+
+export interface Gcp {
+  port: number;
+  /** The endpoint variables that clients of Google Cloud read. */
+  env: Record<string, string>;
+  /** Needed to change the sandbox itself: faults, preemption. */
+  token: string;
+  faults: Faults;
+  compute: Compute;
+  storage: Storage;
+  logging: Logging;
+  preempt(vm: string): Promise<void>;
+  /** Stops the VMs, then the servers. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** From the environment of whoever started the sandbox, VMs get these. */
+const PASSED_ON = [
+  'PATH',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'DOCKER_HOST',
+  'DOCKER_CONFIG',
+  'BOREALIS_TEST_RUN',
+  'FIREWORKER_PING_TIME_SECS',
+  'FIREWORKER_LOST_RUN_SECS',
+  'FIREWORKER_ERROR_DELETE_DELAY',
+  'FIREWORKER_PYTHON',
+];
+
+export async function startGcp(o: GcpOptions): Promise<Gcp> {
+  const { project = 'sandbox', zone = 'us-west1-b', dir } = o;
+  await mkdir(dir, { recursive: true });
+  await sweepVms(dir);
+  const faults = new Faults();
+  const token = crypto.randomUUID();
+  let server: Server<undefined> | null = null;
+  const origin = () => `http://127.0.0.1:${server?.port}`;
+  const vmEnv: Record<string, string> = {};
+  const compute = new Compute(
+    {
+      dir,
+      fireworker: o.fireworker,
+      env: vmEnv,
+      launchpadFile: o.launchpadFile,
+      project,
+      zone,
+      graceMs: o.graceMs ?? 90_000,
+    },
+    faults,
+    origin,
+  );
+  const storage = new Storage(join(dir, 'storage'), project, origin);
+  const logging = new Logging(join(dir, 'logs'));
+  const router = new Router();
+  compute.routes(router);
+  storage.routes(router);
+  logging.routes(router);
+  ownRoutes(router, token, faults, compute, storage);
+  server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: o.port ?? 0,
+    idleTimeout: 0,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    fetch: (request) => answer(request, router, faults),
+  });
+  const env: Record<string, string> = {
+    STORAGE_EMULATOR_HOST: origin(),
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `${origin()}/compute/v1/`,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING: `${origin()}/`,
+    CLOUDSDK_CORE_PROJECT: project,
+    CLOUDSDK_COMPUTE_ZONE: zone,
+  };
+  const passedOn = PASSED_ON.flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name] as string]],
+  );
+  Object.assign(vmEnv, Object.fromEntries(passedOn), env, o.env);
+  if (!storage.objects.bucket('sandbox')) storage.createBucket('sandbox');
+  return {
+    port: Number(server.port),
+    env,
+    token,
+    faults,
+    compute,
+    storage,
+    logging,
+    preempt: (vm) => compute.preempt(vm),
+    async stop(graceMs = 10_000) {
+      await compute.stop(graceMs);
+      await server?.stop(true);
+      storage.objects.close();
+    },
+  };
+}
+
+async function answer(request: Request, router: Router, faults: Faults): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  // A page in somebody's browser has no business here.
+  if (request.headers.has('origin'))
+    return errorAnswer(403, 'forbidden', 'Requests from web pages are refused');
+  const service = pathname.startsWith('/compute')
+    ? 'compute'
+    : pathname.includes('/storage/')
+      ? 'storage'
+      : pathname.startsWith('/v2')
+        ? 'logging'
+        : null;
+  const fault = service && faults.take(service, `${request.method} ${pathname}`);
+  if (fault?.delayMs) await Bun.sleep(fault.delayMs);
+  if (fault?.status)
+    return errorAnswer(
+      fault.status,
+      fault.status === 429 ? 'rateLimitExceeded' : 'backendError',
+      'A fault that was asked for',
+    );
+  const response =
+    (await router.answer(request)) ??
+    (await xmlDownload(request, router)) ??
+    errorAnswer(404, 'notFound', `Not Found: ${pathname}`);
+  return fault?.cut ? cutShort(response) : response;
+}
+
+/** `/bucket/object`, the path of Storage's XML API, for downloads. */
+async function xmlDownload(request: Request, router: Router): Promise<Response | null> {
+  const url = new URL(request.url);
+  const [, bucket, object] = /^\/([^/]+)\/(.+)$/.exec(url.pathname) ?? [];
+  if (request.method !== 'GET' || !bucket || !object || bucket === 'compute' || bucket === 'v2') return null;
+  url.pathname = `/download/storage/v1/b/${bucket}/o/${encodeURIComponent(decodeURIComponent(object))}`;
+  return await router.answer(new Request(url, { headers: request.headers }));
+}
+
+/** The first half of a body, then an error: what a client sees when a connection breaks. */
+function cutShort(response: Response): Response {
+  const body = new ReadableStream({
+    async start(controller) {
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      controller.enqueue(bytes.subarray(0, bytes.length / 2));
+      controller.error(new Error('cut'));
+    },
+  });
+  return new Response(body, { status: response.status, headers: response.headers });
+}
+
+/** The sandbox's own doors: what is there, and (with the token) faults and preemption. */
+function ownRoutes(router: Router, token: string, faults: Faults, compute: Compute, storage: Storage): void {
+  const allowed = (request: Request) => {
+    if (request.headers.get('x-sandbox-token') === token) return null;
+    return errorAnswer(403, 'forbidden', 'This needs the token of sandbox.json as X-Sandbox-Token');
+  };
+  router
+    .on('GET', '/sandbox/status', () => {
+      const vms = [...compute.vms.values()].map(({ vm }) => ({
+        name: vm.name,
+        state: vm.state,
+        pid: vm.pid,
+        metadata: vm.metadataHost,
+      }));
+      return json({ vms, buckets: storage.objects.buckets().map((bucket) => bucket.name) });
+    })
+    .on('POST', '/sandbox/faults', async ({ request }) => {
+      const refused = allowed(request);
+      if (refused) return refused;
+      faults.add((await bodyOf(request)) as unknown as Fault);
+      return json({});
+    })
+    .on('POST', '/sandbox/vms/:name/preempt', async ({ request, params }) => {
+      const refused = allowed(request);
+      if (refused) return refused;
+      await compute.preempt(params.name ?? '');
+      return json({});
+    });
+}

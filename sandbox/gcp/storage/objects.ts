@@ -1,0 +1,237 @@
+/**
+ * Buckets and objects: an index in SQLite, the bytes in files. A file's name is a random one, never the object's, so that no
+ * object name can lead out of the folder.
+ */
+import { Database } from 'bun:sqlite';
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32c } from '@node-rs/crc32';
+import { ApiError, badRequest, conditionNotMet, notFound } from '../http.ts';
+
+export interface StoredObject {
+  bucket: string;
+  name: string;
+  /** Of the bytes, in blobs/. */
+  blob: string;
+  size: number;
+  /** base64 of 4 bytes, big-endian. */
+  crc32c: string;
+  /** base64; composed objects have none. */
+  md5: string | null;
+  generation: number;
+  metageneration: number;
+  contentType: string;
+  contentEncoding: string | null;
+  cacheControl: string | null;
+  metadata: Record<string, string>;
+  created: string;
+  updated: string;
+}
+
+/** What a request may ask of an object before it acts. */
+export interface Preconditions {
+  ifGenerationMatch?: number;
+  ifGenerationNotMatch?: number;
+  ifMetagenerationMatch?: number;
+  ifMetagenerationNotMatch?: number;
+}
+
+/** Bytes that have arrived, under no name yet. */
+export interface Blob_ {
+  blob: string;
+  size: number;
+  crc32c: string;
+  md5: string;
+}
+
+export class Objects {
+  readonly #sqlite: Database;
+  readonly #blobs: string;
+  #generation: number;
+
+  constructor(dir: string) {
+    this.#blobs = join(dir, 'blobs');
+    mkdirSync(this.#blobs, { recursive: true });
+    this.#sqlite = new Database(join(dir, 'objects.sqlite'), { create: true, strict: true });
+    this.#sqlite.run('PRAGMA journal_mode = WAL');
+    this.#sqlite.run('PRAGMA synchronous = NORMAL');
+    this.#sqlite.run('CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, resource TEXT NOT NULL)');
+    this.#sqlite.run(
+      'CREATE TABLE IF NOT EXISTS objects (bucket TEXT, name TEXT, blob TEXT, generation INTEGER, resource TEXT NOT NULL, PRIMARY KEY (bucket, name)) WITHOUT ROWID',
+    );
+    // Generations are microseconds, as Google's, and never go back.
+    this.#generation = Date.now() * 1000;
+  }
+
+  path(blob: string): string {
+    return join(this.#blobs, blob);
+  }
+
+  bucket(name: string): Record<string, unknown> | null {
+    const row = this.#sqlite.query('SELECT resource FROM buckets WHERE name = ?').get(name) as {
+      resource: string;
+    } | null;
+    return row ? JSON.parse(row.resource) : null;
+  }
+
+  requireBucket(name: string): Record<string, unknown> {
+    const found = this.bucket(name);
+    if (!found) throw notFound('The specified bucket does not exist.');
+    return found;
+  }
+
+  buckets(): Record<string, unknown>[] {
+    return (
+      this.#sqlite.query('SELECT resource FROM buckets ORDER BY name').all() as { resource: string }[]
+    ).map((row) => JSON.parse(row.resource));
+  }
+
+  putBucket(name: string, resource: Record<string, unknown>): void {
+    this.#sqlite.query('INSERT OR REPLACE INTO buckets VALUES (?, ?)').run(name, JSON.stringify(resource));
+  }
+
+  deleteBucket(name: string): void {
+    this.requireBucket(name);
+    if (this.#sqlite.query('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1').get(name)) {
+      throw new ApiError(409, 'conflict', 'The bucket you tried to delete is not empty.');
+    }
+    this.#sqlite.query('DELETE FROM buckets WHERE name = ?').run(name);
+  }
+
+  find(bucket: string, name: string): StoredObject | null {
+    const row = this.#sqlite
+      .query('SELECT resource FROM objects WHERE bucket = ? AND name = ?')
+      .get(bucket, name) as { resource: string } | null;
+    return row ? JSON.parse(row.resource) : null;
+  }
+
+  require(bucket: string, name: string): StoredObject {
+    this.requireBucket(bucket);
+    const found = this.find(bucket, name);
+    if (!found) throw notFound(`No such object: ${bucket}/${name}`);
+    return found;
+  }
+
+  /** Objects in the order of their names' UTF-8 bytes, from `after` on. */
+  *list(bucket: string, prefix: string, start: string): Generator<StoredObject> {
+    const from = start > prefix ? start : prefix;
+    const rows = this.#sqlite.query(
+      'SELECT resource FROM objects WHERE bucket = ? AND name >= ? ORDER BY name',
+    );
+    for (const row of rows.iterate(bucket, from) as IterableIterator<{ resource: string }>) {
+      const object: StoredObject = JSON.parse(row.resource);
+      if (!object.name.startsWith(prefix)) return;
+      yield object;
+    }
+  }
+
+  /** Throws 412 (or 304's cousin) when the object is not as the request wants it. */
+  check(bucket: string, name: string, wanted: Preconditions): void {
+    const there = this.find(bucket, name);
+    const generation = there?.generation ?? 0;
+    const failed =
+      (wanted.ifGenerationMatch !== undefined && wanted.ifGenerationMatch !== generation) ||
+      (wanted.ifGenerationNotMatch !== undefined && wanted.ifGenerationNotMatch === generation) ||
+      (wanted.ifMetagenerationMatch !== undefined &&
+        wanted.ifMetagenerationMatch !== there?.metageneration) ||
+      (wanted.ifMetagenerationNotMatch !== undefined &&
+        wanted.ifMetagenerationNotMatch === there?.metageneration);
+    if (failed) throw conditionNotMet('At least one of the pre-conditions you specified did not hold.');
+  }
+
+  /** Gives bytes a name. The object that had it is gone then; its bytes follow. */
+  put(
+    bucket: string,
+    name: string,
+    blob: Blob_,
+    meta: Record<string, unknown>,
+    wanted: Preconditions,
+  ): StoredObject {
+    this.requireBucket(bucket);
+    if (name === '' || Buffer.byteLength(name) > 1024 || /[\r\n]/.test(name))
+      throw badRequest(`Invalid object name: '${name}'`);
+    verify(blob, meta);
+    this.check(bucket, name, wanted);
+    const before = this.find(bucket, name);
+    const now = new Date().toISOString();
+    this.#generation = Math.max(this.#generation + 1, Date.now() * 1000);
+    const object: StoredObject = {
+      bucket,
+      name,
+      blob: blob.blob,
+      size: blob.size,
+      crc32c: blob.crc32c,
+      md5: blob.md5,
+      generation: this.#generation,
+      metageneration: 1,
+      contentType: String(meta.contentType ?? 'application/octet-stream'),
+      contentEncoding: (meta.contentEncoding as string | undefined) ?? null,
+      cacheControl: (meta.cacheControl as string | undefined) ?? null,
+      metadata: (meta.metadata ?? {}) as Record<string, string>,
+      created: now,
+      updated: now,
+    };
+    this.save(object);
+    if (before) rmSync(this.path(before.blob), { force: true });
+    return object;
+  }
+
+  save(object: StoredObject): void {
+    this.#sqlite
+      .query('INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)')
+      .run(object.bucket, object.name, object.blob, object.generation, JSON.stringify(object));
+  }
+
+  async delete(bucket: string, name: string, wanted: Preconditions): Promise<void> {
+    const object = this.require(bucket, name);
+    this.check(bucket, name, wanted);
+    this.#sqlite.query('DELETE FROM objects WHERE bucket = ? AND name = ?').run(bucket, name);
+    await rm(this.path(object.blob), { force: true });
+  }
+
+  /** Writes a stream to a file, with its checksums, never holding more than a piece of it. */
+  async receive(stream: AsyncIterable<Uint8Array>): Promise<Blob_> {
+    const blob = crypto.randomUUID();
+    const part = this.path(`${blob}.part`);
+    const file = await open(part, 'w');
+    const md5 = createHash('md5');
+    let crc = 0;
+    let size = 0;
+    try {
+      for await (const chunk of stream) {
+        await file.write(chunk);
+        md5.update(chunk);
+        crc = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), crc);
+        size += chunk.byteLength;
+      }
+    } catch (thrown) {
+      await file.close();
+      await rm(part, { force: true });
+      throw thrown;
+    }
+    await file.close();
+    await rename(part, this.path(blob));
+    return { blob, size, crc32c: crcText(crc), md5: md5.digest('base64') };
+  }
+
+  close(): void {
+    this.#sqlite.close(false);
+  }
+}
+
+function crcText(value: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes.toString('base64');
+}
+
+/** Throws 400 when the client said what the bytes should be and they are not. */
+function verify(blob: Blob_, meta: Record<string, unknown>): void {
+  if (meta.crc32c && meta.crc32c !== blob.crc32c) {
+    throw badRequest(`Provided CRC32C "${meta.crc32c}" doesn't match calculated CRC32C "${blob.crc32c}".`);
+  }
+  if (meta.md5Hash && meta.md5Hash !== blob.md5)
+    throw badRequest(`Provided MD5 hash "${meta.md5Hash}" doesn't match calculated MD5 hash "${blob.md5}".`);
+}

@@ -1,0 +1,261 @@
+/** The three ways of uploading: media, multipart, resumable. https://cloud.google.com/storage/docs/uploads-downloads */
+import { open, rm, stat } from 'node:fs/promises';
+import {
+  ApiError,
+  badRequest,
+  bodyOf,
+  type Call,
+  errorAnswer,
+  json,
+  notFound,
+  type Router,
+} from '../http.ts';
+import type { Objects, Preconditions, StoredObject } from './objects.ts';
+import { preconditions, resourceOf } from './resources.ts';
+
+interface Session {
+  bucket: string;
+  name: string;
+  meta: Record<string, unknown>;
+  wanted: Preconditions;
+  /** Bytes so far, in this file. */
+  path: string;
+  received: number;
+  finished: StoredObject | null;
+}
+
+export class Uploads {
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(
+    readonly objects: Objects,
+    readonly origin: () => string,
+  ) {}
+
+  routes(router: Router): void {
+    for (const base of ['/upload/storage/v1/b/:bucket/o', '/resumable/upload/storage/v1/b/:bucket/o']) {
+      router
+        .on('POST', base, (call) => this.#begin(call))
+        .on('PUT', base, (call) => this.#continue(call))
+        .on('DELETE', base, (call) => this.#cancel(call));
+    }
+  }
+
+  async #begin(call: Call): Promise<Response> {
+    const { query, request, params } = call;
+    const bucket = params.bucket ?? '';
+    this.objects.requireBucket(bucket);
+    switch (query.get('uploadType')) {
+      case 'media':
+        return await this.#media(call, bucket);
+      case 'multipart':
+        return await this.#multipart(call, bucket);
+      case 'resumable':
+        return await this.#resumable(request, query, bucket);
+      default:
+        throw badRequest(`Invalid uploadType: '${query.get('uploadType')}'`);
+    }
+  }
+
+  async #media({ request, query }: Call, bucket: string): Promise<Response> {
+    const blob = await this.objects.receive(request.body ?? empty());
+    const meta = {
+      contentType: request.headers.get('content-type') ?? undefined,
+      ...hashesIn(request.headers),
+    };
+    return this.#put(bucket, query.get('name') ?? '', blob, meta, preconditions(query));
+  }
+
+  async #put(
+    bucket: string,
+    name: string,
+    blob: Awaited<ReturnType<Objects['receive']>>,
+    meta: Record<string, unknown>,
+    wanted: Preconditions,
+  ): Promise<Response> {
+    try {
+      return json(resourceOf(this.objects.put(bucket, name, blob, meta, wanted), this.origin()));
+    } catch (thrown) {
+      await rm(this.objects.path(blob.blob), { force: true });
+      throw thrown;
+    }
+  }
+
+  async #multipart({ request, query }: Call, bucket: string): Promise<Response> {
+    const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/.exec(request.headers.get('content-type') ?? '');
+    const mark = boundary?.[1] ?? boundary?.[2];
+    if (!mark) throw badRequest('multipart upload: the content type has no boundary');
+    const parts = new MultipartReader(request.body ?? empty(), mark);
+    const head = await parts.metadata();
+    const meta = parseMeta(head.text);
+    const blob = await this.objects.receive(parts.content());
+    return await this.#put(
+      bucket,
+      String(query.get('name') ?? meta.name ?? ''),
+      blob,
+      { contentType: parts.contentType, ...meta },
+      preconditions(query),
+    );
+  }
+
+  async #resumable(request: Request, query: URLSearchParams, bucket: string): Promise<Response> {
+    const id = crypto.randomUUID();
+    const meta = await bodyOf(request);
+    const name = String(query.get('name') ?? meta.name ?? '');
+    if (!name) throw badRequest('Required');
+    const type = request.headers.get('x-upload-content-type');
+    const path = this.objects.path(`${id}.part`);
+    await (await open(path, 'w')).close();
+    this.#sessions.set(id, {
+      bucket,
+      name,
+      meta: { ...(type && { contentType: type }), ...meta },
+      wanted: preconditions(query),
+      path,
+      received: 0,
+      finished: null,
+    });
+    const location = `${this.origin()}/upload/storage/v1/b/${encodeURIComponent(bucket)}/o?uploadType=resumable&name=${encodeURIComponent(name)}&upload_id=${id}`;
+    return new Response(null, { headers: { location, 'x-guploader-uploadid': id } });
+  }
+
+  /** A piece of a resumable upload, or (bytes `*`) the question how much has arrived. */
+  async #continue({ request, query }: Call): Promise<Response> {
+    const session = this.#sessions.get(query.get('upload_id') ?? '');
+    if (!session) throw notFound('No such upload session');
+    if (session.finished) return json(resourceOf(session.finished, this.origin()));
+    const header = request.headers.get('content-range') ?? '';
+    const [, range, from, , total] = /^bytes (\*|(\d+)-(\d+|\*))\/(\d+|\*)$/.exec(header) ?? [];
+    if (header && range === undefined) throw badRequest(`Invalid Content-Range: '${header}'`);
+    const start = range && range !== '*' ? Number(from) : 0;
+    if (range !== '*') {
+      if (start > session.received)
+        return errorAnswer(503, 'backendError', `Bytes ${session.received} to ${start} have not arrived`);
+      await this.#append(session, request.body ?? empty(), start);
+    }
+    const known = total === undefined ? session.received : total === '*' ? null : Number(total);
+    if (known === null || session.received < known) return incomplete(session.received);
+    return await this.#finish(session, request.headers);
+  }
+
+  async #append(session: Session, body: AsyncIterable<Uint8Array>, start: number): Promise<void> {
+    const file = await open(session.path, 'r+');
+    try {
+      let at = start;
+      for await (const chunk of body) {
+        // What arrived before the connection broke is sent again by some clients: it is skipped.
+        const skip = Math.max(0, Math.min(chunk.byteLength, session.received - at));
+        await file.write(chunk, skip, chunk.byteLength - skip, at + skip);
+        at += chunk.byteLength;
+        session.received = Math.max(session.received, at);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #finish(session: Session, headers: Headers): Promise<Response> {
+    const blob = await this.objects.receive(Bun.file(session.path).stream());
+    await rm(session.path, { force: true });
+    const meta = { ...session.meta, ...hashesIn(headers) };
+    try {
+      session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
+    } catch (thrown) {
+      await rm(this.objects.path(blob.blob), { force: true });
+      throw thrown;
+    }
+    return json(resourceOf(session.finished, this.origin()));
+  }
+
+  async #cancel({ query }: Call): Promise<Response> {
+    const id = query.get('upload_id') ?? '';
+    const session = this.#sessions.get(id);
+    if (!session) throw notFound('No such upload session');
+    this.#sessions.delete(id);
+    if (await stat(session.path).catch(() => null)) await rm(session.path);
+    return new Response(null, { status: 499 });
+  }
+}
+
+/** 308 with what has arrived; no Range header means nothing. */
+function incomplete(received: number): Response {
+  return new Response(null, {
+    status: 308,
+    headers: received > 0 ? { range: `bytes=0-${received - 1}` } : {},
+  });
+}
+
+async function* empty(): AsyncGenerator<Uint8Array> {}
+
+function hashesIn(headers: Headers): { crc32c?: string; md5Hash?: string } {
+  const found = Object.fromEntries(
+    [...(headers.get('x-goog-hash') ?? '').matchAll(/(crc32c|md5)=([^,\s]+)/g)].map((m) => [m[1], m[2]]),
+  );
+  return { ...(found.crc32c && { crc32c: found.crc32c }), ...(found.md5 && { md5Hash: found.md5 }) };
+}
+
+function parseMeta(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw new ApiError(400, 'parseError', 'Parse Error: the first part must be JSON');
+  }
+}
+
+/** Reads a multipart/related body of two parts: JSON, then the content, which is passed on as it comes. */
+class MultipartReader {
+  contentType: string | undefined;
+  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #mark: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(body: AsyncIterable<Uint8Array>, boundary: string) {
+    this.#source = body[Symbol.asyncIterator]();
+    this.#mark = Buffer.from(`\r\n--${boundary}`);
+  }
+
+  async #more(): Promise<boolean> {
+    const next = await this.#source.next();
+    if (next.done) return false;
+    this.#held = Buffer.concat([this.#held, next.value]);
+    return true;
+  }
+
+  async #until(mark: Buffer): Promise<Buffer> {
+    for (;;) {
+      const at = this.#held.indexOf(mark);
+      if (at >= 0) {
+        const before = this.#held.subarray(0, at);
+        this.#held = this.#held.subarray(at + mark.length);
+        return before;
+      }
+      if (!(await this.#more())) throw badRequest('multipart upload: the body ends too early');
+    }
+  }
+
+  async metadata(): Promise<{ text: string }> {
+    await this.#until(Buffer.from('\r\n\r\n'));
+    const text = (await this.#until(this.#mark)).toString('utf8');
+    const head = (await this.#until(Buffer.from('\r\n\r\n'))).toString('utf8');
+    this.contentType = /^content-type:\s*(.+)$/im.exec(head)?.[1]?.trim();
+    return { text };
+  }
+
+  /** The second part, held back by as much as the closing boundary is long. */
+  async *content(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const at = this.#held.indexOf(this.#mark);
+      if (at >= 0) {
+        if (at > 0) yield this.#held.subarray(0, at);
+        while ((await this.#source.next()).done !== true) {}
+        return;
+      }
+      const safe = this.#held.length - this.#mark.length;
+      if (safe > 0) {
+        yield this.#held.subarray(0, safe);
+        this.#held = this.#held.subarray(safe);
+      }
+      if (!(await this.#more())) throw badRequest('multipart upload: the closing boundary is missing');
+    }
+  }
+}
