@@ -258,7 +258,7 @@ function explained(def: ArgDef): string {
 }
 
 /** Two columns, the second one wrapped at 80. */
-function columns(lines: readonly string[][]): string[] {
+export function columns(lines: readonly string[][]): string[] {
   const width = Math.min(30, Math.max(...lines.map(([first = '']) => first.length))) + 4;
   return lines.flatMap(([first = '', text]) => {
     if (!text) return [`  ${first}`];

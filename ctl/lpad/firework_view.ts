@@ -1,0 +1,76 @@
+/** Fireworks as `lpad get_fws` shows them (`Firework.to_dict` without what the level leaves out). */
+import type { Document } from 'mongodb';
+import { type Doc, isDoc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
+import { storedAction } from '../../core/launchpad/stored_action.ts';
+
+export type Level = 'less' | 'more' | 'all';
+
+/** Few at a time: a Firework may have a spec of megabytes. */
+const CHUNK = 100;
+
+/** The Fireworks `ids`, in that order; those that are gone by now are left out. */
+export async function* fireworkDicts(
+  launchpad: LaunchPad,
+  ids: readonly number[],
+  level: Level,
+): AsyncGenerator<Doc> {
+  const projection: Document = { _id: 0 };
+  if (level !== 'all') projection.spec = 0;
+  if (level === 'less') Object.assign(projection, { launches: 0, archived_launches: 0 });
+  for (let i = 0; i < ids.length; i += CHUNK) {
+    const part = ids.slice(i, i + CHUNK);
+    const found = new Map<number, Doc>();
+    for await (const doc of launchpad.fireworks.find({ fw_id: { $in: part } }, { projection, ...TYPED }))
+      found.set(numberOf(doc.fw_id), doc);
+    const launches = level === 'less' ? new Map() : await launchesOf(launchpad, [...found.values()], level);
+    for (const id of part) {
+      const doc = found.get(id);
+      if (doc) yield fireworkDict(doc, level, launches);
+    }
+  }
+}
+
+async function launchesOf(
+  launchpad: LaunchPad,
+  fireworks: readonly Doc[],
+  level: Level,
+): Promise<Map<number, Doc>> {
+  const lists = fireworks.flatMap((doc) => [doc.launches, level === 'all' ? doc.archived_launches : []]);
+  const ids = lists.flatMap((list) => ((list ?? []) as unknown[]).map(numberOf));
+  const found = new Map<number, Doc>();
+  for (let i = 0; i < ids.length; i += CHUNK) {
+    const query = { launch_id: { $in: ids.slice(i, i + CHUNK) } };
+    for await (const launch of launchpad.launches.find(query, { projection: { _id: 0 }, ...TYPED })) {
+      const action = isDoc(launch.action) ? await storedAction(launchpad, launch.action) : null;
+      found.set(numberOf(launch.launch_id), launchDict({ ...launch, action }));
+    }
+  }
+  return found;
+}
+
+/** The keys and their order are FireWorks': what is empty is left out, and a WAITING state comes last. */
+export function fireworkDict(doc: Doc, level: Level, launches: ReadonlyMap<number, Doc>): Doc {
+  const full = (ids: unknown) =>
+    ((ids ?? []) as unknown[])
+      .map(numberOf)
+      .sort((a, b) => a - b)
+      .flatMap((id) => launches.get(id) ?? []);
+  const [own, archived] = level === 'less' ? [[], []] : [full(doc.launches), full(doc.archived_launches)];
+  const waiting = doc.state === 'WAITING';
+  return {
+    ...(level === 'all' && { spec: doc.spec }),
+    fw_id: doc.fw_id,
+    created_on: doc.created_on,
+    updated_on: doc.updated_on,
+    ...(own.length > 0 && { launches: own }),
+    ...(level === 'all' && archived.length > 0 && { archived_launches: archived }),
+    ...(!waiting && { state: doc.state }),
+    name: doc.name,
+    ...(waiting && { state: doc.state }),
+  };
+}
+
+function launchDict(launch: Doc): Doc {
+  const { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id } = launch;
+  return { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id };
+}

@@ -1,0 +1,75 @@
+/** How `lpad` prints data: JSON as Python's `json.dump(indent=4)` or YAML, each item as soon as it is there. */
+import { Double, Int32, Long } from 'bson';
+import { isDoc, plain, toJson } from '../../core/launchpad/index.ts';
+import { print, printLine } from '../output.ts';
+
+/** A date as Python's `isoformat` writes it: no zone, microseconds unless they are none. */
+export function pythonDate(at: Date): string {
+  const text = at.toISOString().slice(0, -1);
+  return text.endsWith('.000') ? text.slice(0, -4) : `${text}000`;
+}
+
+/** The value as FireWorks shows it: dates as strings; what JSON cannot say (ObjectIds, bytes) is null. */
+export function shown(value: unknown): unknown {
+  if (value instanceof Date) return pythonDate(value);
+  if (Array.isArray(value)) return value.map(shown);
+  if (isDoc(value))
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shown(inner)]));
+  const known = value instanceof Int32 || value instanceof Double || value instanceof Long;
+  return typeof value === 'object' && value !== null && !known ? null : value;
+}
+
+/** JSON with 4 spaces and, as Python has it, nothing beyond ASCII. */
+export function pythonJson(value: unknown, depth = 0): string {
+  return toJson(shown(value), 4, depth).replace(
+    /[\u0080-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** YAML with sorted keys, as FireWorks'. A list of one item prints `- item`. */
+export async function pythonYaml(value: unknown): Promise<string> {
+  const { stringify, Scalar } = await import('yaml');
+  const convert = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(convert);
+    if (isDoc(inner))
+      return Object.fromEntries(Object.entries(inner).map(([key, one]) => [key, convert(one)]));
+    if (!(inner instanceof Double) || !Number.isInteger(inner.value)) return plain(inner);
+    // 1.0 is not 1 to the Python that reads it.
+    const scalar = new Scalar(inner.value);
+    scalar.minFractionDigits = 1;
+    return scalar;
+  };
+  return stringify(convert(shown(value)), { version: '1.1', sortMapEntries: true, lineWidth: 0 });
+}
+
+/**
+ * Prints what a query found: one item as itself, none or several as a list. Only one item is held in memory.
+ */
+export async function show(
+  items: AsyncIterable<unknown> | Iterable<unknown>,
+  output: 'json' | 'yaml',
+): Promise<void> {
+  let first: { item: unknown } | undefined;
+  let number = 0;
+  for await (const item of items) {
+    number++;
+    if (number === 1) {
+      first = { item };
+      continue;
+    }
+    if (first) {
+      print(output === 'json' ? `[\n    ${pythonJson(first.item, 1)}` : await pythonYaml([first.item]));
+      first = undefined;
+    }
+    print(output === 'json' ? `,\n    ${pythonJson(item, 1)}` : await pythonYaml([item]));
+  }
+  if (number > 1) printLine(output === 'json' ? '\n]' : '');
+  else if (first) printLine(output === 'json' ? pythonJson(first.item) : await pythonYaml(first.item));
+  else printLine('[]');
+}
+
+/** `{1: 4, 2: 5}`: how FireWorks tells which new fw_id each old one became. */
+export function idMap(map: ReadonlyMap<number, number>): string {
+  return `{${[...map].map(([old, id]) => `${old}: ${id}`).join(', ')}}`;
+}

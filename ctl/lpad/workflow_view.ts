@@ -1,0 +1,141 @@
+/** Workflows as `lpad get_wflows` shows them (`LaunchPad.get_wf_summary_dict`). */
+import type { Document } from 'mongodb';
+import { type Doc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
+
+export type Level = 'less' | 'more' | 'all' | 'reservations';
+
+interface Part {
+  fwId: number;
+  state: string;
+  /** `name--fw_id` */
+  label: string;
+  launches: number[];
+}
+
+const FIELDS: Record<Level, Document | undefined> = {
+  less: { state: 1, created_on: 1, name: 1, nodes: 1, _id: 0 },
+  more: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
+  reservations: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
+  all: { fw_states: 0, _id: 0 },
+};
+
+/** Workflows are gathered until they have this many Fireworks, whose documents are then read together. */
+const FIREWORKS_AT_ONCE = 2000;
+
+/** The workflows of the Fireworks `ids`, each by its first node, in that order. */
+export async function* workflowDicts(
+  launchpad: LaunchPad,
+  ids: readonly number[],
+  level: Level,
+): AsyncGenerator<Doc> {
+  const CHUNK = level === 'all' ? 50 : 200;
+  for (let i = 0; i < ids.length; i += CHUNK) {
+    const part = ids.slice(i, i + CHUNK);
+    const byNode = new Map<number, Doc>();
+    const query = { nodes: { $in: part } };
+    for await (const doc of launchpad.workflows.find(query, { projection: FIELDS[level], ...TYPED })) {
+      doc.nodes = (doc.nodes as unknown[]).map(numberOf);
+      byNode.set(doc.nodes[0] as number, doc);
+    }
+    let waiting: Doc[] = [];
+    let fireworks = 0;
+    for (const id of part) {
+      const doc = byNode.get(id);
+      if (!doc) continue;
+      waiting.push(doc);
+      fireworks += (doc.nodes as number[]).length;
+      if (fireworks < FIREWORKS_AT_ONCE) continue;
+      yield* summaries(launchpad, waiting, level);
+      [waiting, fireworks] = [[], 0];
+    }
+    yield* summaries(launchpad, waiting, level);
+  }
+}
+
+async function* summaries(
+  launchpad: LaunchPad,
+  workflows: readonly Doc[],
+  level: Level,
+): AsyncGenerator<Doc> {
+  const nodes = workflows.flatMap((doc) => doc.nodes as number[]);
+  const parts = await partsOf(launchpad, nodes, level);
+  const launchIds = [...parts.values()].flatMap(({ launches }) => launches);
+  const launches: Map<number, Doc> =
+    level === 'less' ? new Map() : await launchesOf(launchpad, launchIds, level);
+  for (const doc of workflows) {
+    const own = (doc.nodes as number[]).flatMap((id) => parts.get(id) ?? []).sort((a, b) => a.fwId - b.fwId);
+    yield workflowDict(doc, own, launches, level);
+  }
+}
+
+async function partsOf(
+  launchpad: LaunchPad,
+  nodes: readonly number[],
+  level: Level,
+): Promise<Map<number, Part>> {
+  const projection: Document = { fw_id: 1, state: 1, _id: 0 };
+  if (level !== 'less') Object.assign(projection, { name: 1, launches: 1 });
+  const parts = new Map<number, Part>();
+  for (let i = 0; i < nodes.length; i += FIREWORKS_AT_ONCE) {
+    const query = { fw_id: { $in: nodes.slice(i, i + FIREWORKS_AT_ONCE) } };
+    for await (const doc of launchpad.fireworks.find(query, { projection })) {
+      const fwId = numberOf(doc.fw_id);
+      const launches = ((doc.launches ?? []) as unknown[]).map(numberOf);
+      parts.set(fwId, { fwId, state: String(doc.state), label: `${doc.name}--${fwId}`, launches });
+    }
+  }
+  return parts;
+}
+
+async function launchesOf(
+  launchpad: LaunchPad,
+  ids: readonly number[],
+  level: Level,
+): Promise<Map<number, Doc>> {
+  const projection: Document = { launch_id: 1, launch_dir: 1 };
+  if (level === 'reservations') projection['state_history.reservation_id'] = 1;
+  const found = new Map<number, Doc>();
+  for (let i = 0; i < ids.length; i += FIREWORKS_AT_ONCE) {
+    const query = { launch_id: { $in: ids.slice(i, i + FIREWORKS_AT_ONCE) } };
+    for await (const launch of launchpad.launches.find(query, { projection, ...TYPED }))
+      found.set(numberOf(launch.launch_id), launch);
+  }
+  return found;
+}
+
+/** One summary. The order of the keys is the stored document's, then what is worked out, as FireWorks prints them. */
+export function workflowDict(
+  doc: Doc,
+  parts: readonly Part[],
+  launches: ReadonlyMap<number, Doc>,
+  level: Level,
+): Doc {
+  const { nodes: _, ...rest } = doc;
+  const summary: Doc = { ...rest, name: `${doc.name}--${(doc.nodes as number[])[0]}` };
+  if (level === 'less') {
+    summary.states_list = parts
+      .map(({ state }) => (state.startsWith('R') ? state.slice(0, 3) : state[0]))
+      .join('-');
+    return summary;
+  }
+  const launchesBy = (part: Part) =>
+    [...part.launches].sort((a, b) => a - b).flatMap((id) => launches.get(id) ?? []);
+  const each = (value: (part: Part) => unknown) =>
+    Object.fromEntries(parts.map((part) => [part.label, value(part)]));
+  if (level === 'all') {
+    const labels = new Map(parts.map(({ fwId, label }) => [fwId, label]));
+    const named = (links: unknown) =>
+      Object.fromEntries(
+        Object.entries((links ?? {}) as Doc).map(([id, others]) => [
+          labels.get(Number(id)) ?? id,
+          (others as unknown[]).map((other) => labels.get(numberOf(other)) ?? String(other)),
+        ]),
+      );
+    summary.links = named(doc.links);
+    summary.parent_links = named(doc.parent_links);
+  }
+  summary.states = each(({ state }) => state);
+  if (level === 'reservations') summary.launches = each(launchesBy);
+  else summary.launch_dirs = each((part) => launchesBy(part).map((launch: Doc) => launch.launch_dir));
+  return summary;
+}
