@@ -152,7 +152,7 @@ async function xmlDownload(request: Request, router: Router): Promise<Response |
   const [, bucket, object] = /^\/([^/]+)\/(.+)$/.exec(url.pathname) ?? [];
   if (request.method !== 'GET' || !bucket || !object || bucket === 'compute' || bucket === 'v2') return null;
   url.pathname = `/download/storage/v1/b/${bucket}/o/${encodeURIComponent(decodeURIComponent(object))}`;
-  return await router.answer(new Request(url, { headers: request.headers }));
+  return await router.answer(new Request(url.href, { headers: request.headers }));
 }
 
 /** The first half of a body, then an error: what a client sees when a connection breaks. */

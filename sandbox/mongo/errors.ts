@@ -1,60 +1,42 @@
-/**
- * Failures as MongoDB reports them: a number and its name, so that every driver raises the class that it raises for
- * the real server. Numbers and names: the server's error_codes.yml, release 7.0.
- */
-const codeNames = {
-  2: 'BadValue',
-  9: 'FailedToParse',
-  11: 'UserNotFound',
-  13: 'Unauthorized',
-  14: 'TypeMismatch',
-  16: 'InvalidLength',
-  18: 'AuthenticationFailed',
-  20: 'IllegalOperation',
-  22: 'InvalidBSON',
-  26: 'NamespaceNotFound',
-  27: 'IndexNotFound',
-  28: 'PathNotViable',
-  40: 'ConflictingUpdateOperators',
-  43: 'CursorNotFound',
-  48: 'NamespaceExists',
-  52: 'DollarPrefixedFieldName',
-  54: 'NotSingleValueField',
-  56: 'EmptyFieldName',
-  59: 'CommandNotFound',
-  66: 'ImmutableField',
-  67: 'CannotCreateIndex',
-  72: 'InvalidOptions',
-  73: 'InvalidNamespace',
-  85: 'IndexOptionsConflict',
-  86: 'IndexKeySpecsConflict',
-  115: 'CommandNotSupported',
-  123: 'NotAReplicaSet',
-  171: 'CannotIndexParallelArrays',
-  197: 'InvalidIndexSpecificationOption',
-  334: 'MechanismUnavailable',
-  10334: 'BSONObjectTooLarge',
-  11000: 'DuplicateKey',
-} as const;
-
-/** The name that belongs to an error number; numbers of one place in the server's source are `Location<number>`. */
-export function codeName(code: number): string {
-  return (codeNames as Record<number, string>)[code] ?? `Location${code}`;
-}
-
-/** A failure that is answered to the client. Anything else thrown is a bug of ours and is answered as code 8. */
-export class MongoFailure extends Error {
-  override readonly name = 'MongoFailure';
+/** An error as MongoDB answers it: `{ok: 0, errmsg, code, codeName}`. Codes: mongo/src/mongo/base/error_codes.yml. */
+export class MongoAnswer extends Error {
   constructor(
     readonly code: number,
+    readonly codeName: string,
     message: string,
-    /** Further fields of the answer, such as `keyPattern` and `keyValue`. */
-    readonly extra: Record<string, unknown> = {},
+    /** Further fields of the answer, such as `keyPattern` of a duplicate key. */
+    readonly fields: Record<string, unknown> = {},
   ) {
     super(message);
   }
 }
 
-export const badValue = (message: string) => new MongoFailure(2, message);
-export const failedToParse = (message: string) => new MongoFailure(9, message);
-export const typeMismatch = (message: string) => new MongoFailure(14, message);
+export const badValue = (message: string) => new MongoAnswer(2, 'BadValue', message);
+export const failedToParse = (message: string) => new MongoAnswer(9, 'FailedToParse', message);
+export const unauthorized = (message: string) => new MongoAnswer(13, 'Unauthorized', message);
+export const typeMismatch = (message: string) => new MongoAnswer(14, 'TypeMismatch', message);
+export const authenticationFailed = () =>
+  new MongoAnswer(18, 'AuthenticationFailed', 'Authentication failed.');
+export const namespaceNotFound = (message: string) => new MongoAnswer(26, 'NamespaceNotFound', message);
+export const indexNotFound = (message: string) => new MongoAnswer(27, 'IndexNotFound', message);
+export const pathNotViable = (message: string) => new MongoAnswer(28, 'PathNotViable', message);
+export const conflictingUpdate = (message: string) =>
+  new MongoAnswer(40, 'ConflictingUpdateOperators', message);
+export const cursorNotFound = (id: bigint) =>
+  new MongoAnswer(43, 'CursorNotFound', `cursor id ${id} not found`);
+export const namespaceExists = (message: string) => new MongoAnswer(48, 'NamespaceExists', message);
+export const commandNotFound = (name: string) =>
+  new MongoAnswer(59, 'CommandNotFound', `no such command: '${name}'`);
+export const immutableField = (message: string) => new MongoAnswer(66, 'ImmutableField', message);
+export const notSupported = (message: string) => new MongoAnswer(115, 'CommandNotSupported', message);
+
+/** The answer to a write that would put the same key twice into a unique index. */
+export function duplicateKey(ns: string, index: string, pattern: object, value: object): MongoAnswer {
+  const shown = Object.entries(value).map(([field, v]) => `${field}: ${JSON.stringify(v)}`);
+  return new MongoAnswer(
+    11000,
+    'DuplicateKey',
+    `E11000 duplicate key error collection: ${ns} index: ${index} dup key: { ${shown.join(', ')} }`,
+    { keyPattern: pattern, keyValue: value },
+  );
+}

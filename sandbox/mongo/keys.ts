@@ -1,290 +1,216 @@
 /**
- * Order-preserving keys: bytes that compare (as SQLite compares BLOBs) as MongoDB compares the values. They order
- * indexes, in-memory sorts and `compare`.
+ * Index keys whose bytes sort as MongoDB sorts the values: first by type, then by value.
+ * https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
  *
- * A value is its type's rank, then:
- *
- *     number     8 bytes of the nearest double below, order-mapped; then 0, or 1 and what is left over (see `number`)
- *     string     UTF-8 with 00 written as 00 FF, ended by 00 00
- *     object     per field: rank, name, rest of the value; ended by 0, which is below every rank
- *     array      the values; ended by 0
- *     date...    big-endian with the sign bit flipped
- *
- * No key is the beginning of another, so keys of several fields can be strung together, and the key of a descending
- * field is the complement of its bytes.
+ * A key is the encoding of each indexed field, one after the other; no encoding is the prefix of another, so that the
+ * keys of an equality on the first fields are one range of bytes.
  */
-import {
-  type Binary,
-  type BSONRegExp,
-  BSONSymbol,
-  type Code,
-  type Decimal128,
-  type Document,
-  Double,
-  MISSING,
-  type Missing,
-  type Numeric,
-  type ObjectId,
-  type Opaque,
-  Rank,
-  rankOf,
-  type Timestamp,
-  type Value,
-} from './values.ts';
+import { type Binary, Decimal128, Double, Int32, Long, type ObjectId, type Timestamp } from 'bson';
 
-let out = Buffer.allocUnsafeSlow(4096);
-let at = 0;
+/** One byte for each group of types that compare with each other. */
+const RANK = {
+  minKey: 0x01,
+  null: 0x05,
+  number: 0x0a,
+  string: 0x0f,
+  object: 0x14,
+  array: 0x19,
+  binary: 0x1e,
+  objectId: 0x23,
+  boolean: 0x28,
+  date: 0x2d,
+  timestamp: 0x2f,
+  regex: 0x32,
+  maxKey: 0x7f,
+} as const;
 
-function room(size: number): void {
-  if (at + size <= out.length) return;
-  const larger = Buffer.allocUnsafeSlow(Math.max(out.length * 2, at + size));
-  out.copy(larger, 0, 0, at);
-  out = larger;
-}
+const utf8 = new TextEncoder();
 
-/** The key of one value; nothing there counts as null, as in MongoDB's indexes. */
-export function keyOf(value: Value | Missing): Buffer {
-  at = 0;
-  write(value === MISSING ? null : value);
-  return Buffer.from(out.subarray(0, at));
-}
-
-/** The key of several values, each ascending (1) or descending (-1). */
-export function compoundKey(values: readonly (Value | Missing)[], directions: readonly (1 | -1)[]): Buffer {
-  at = 0;
-  for (let i = 0; i < values.length; i++) {
-    const start = at;
-    const value = values[i] as Value | Missing;
-    write(value === MISSING ? null : value);
-    if (directions[i] === -1) for (let j = start; j < at; j++) out[j] = ~(out[j] as number);
+/** The rank byte of a value: values of different rank never match each other in a range (`$lt`, `$gte`...). */
+export function rankOf(value: unknown): number {
+  if (value === null || value === undefined) return RANK.null;
+  switch (typeof value) {
+    case 'number':
+    case 'bigint':
+      return RANK.number;
+    case 'string':
+      return RANK.string;
+    case 'boolean':
+      return RANK.boolean;
   }
-  return Buffer.from(out.subarray(0, at));
+  if (Array.isArray(value)) return RANK.array;
+  if (value instanceof Date) return RANK.date;
+  if (value instanceof RegExp) return RANK.regex;
+  switch ((value as { _bsontype?: string })._bsontype) {
+    case 'Int32':
+    case 'Double':
+    case 'Long':
+    case 'Decimal128':
+      return RANK.number;
+    case 'ObjectId':
+      return RANK.objectId;
+    case 'Binary':
+      return RANK.binary;
+    case 'Timestamp':
+      return RANK.timestamp;
+    case 'BSONRegExp':
+      return RANK.regex;
+    case 'BSONSymbol':
+      return RANK.string;
+    case 'MinKey':
+      return RANK.minKey;
+    case 'MaxKey':
+      return RANK.maxKey;
+  }
+  return RANK.object;
 }
 
-/** The first key after all keys that begin with `prefix`; undefined when there is none (all bytes FF). */
-export function after(prefix: Uint8Array): Buffer | undefined {
-  let end = prefix.length;
-  while (end > 0 && prefix[end - 1] === 0xff) end--;
-  if (end === 0) return undefined;
-  const next = Buffer.from(prefix.subarray(0, end));
-  next[end - 1] = (next[end - 1] as number) + 1;
-  return next;
+/** The bytes of one value. */
+export function encodeValue(value: unknown): number[] {
+  const out: number[] = [];
+  write(value, out);
+  return out;
 }
 
-/** The complement of every byte: the key of a descending field. */
-export function complement(key: Uint8Array): Buffer {
-  const flipped = Buffer.from(key);
-  for (let i = 0; i < flipped.length; i++) flipped[i] = ~(flipped[i] as number);
-  return flipped;
-}
-
-function write(value: Value): void {
-  room(16);
+function write(value: unknown, out: number[]): void {
   const rank = rankOf(value);
-  out[at++] = rank;
-  rest(value, rank);
-}
-
-function rest(value: Value, rank: number): void {
-  room(16);
+  out.push(rank);
   switch (rank) {
-    case Rank.number:
-      return number(value as Numeric);
-    case Rank.string:
-      return text(value instanceof BSONSymbol ? value.value : (value as string));
-    case Rank.object:
-      for (const [key, item] of value as Document) {
-        room(1);
-        const inner = rankOf(item);
-        out[at++] = inner;
-        text(key);
-        rest(item, inner);
+    case RANK.number:
+      return writeNumber(value, out);
+    case RANK.string:
+      return writeBytes(utf8.encode(typeof value === 'string' ? value : String(value)), out);
+    case RANK.boolean:
+      out.push(value ? 1 : 0);
+      return;
+    case RANK.date:
+      return writeInt64(BigInt((value as Date).getTime() || 0), out);
+    case RANK.timestamp:
+      return writeInt64((value as Timestamp).toBigInt(), out);
+    case RANK.objectId:
+      out.push(...(value as ObjectId).id);
+      return;
+    case RANK.binary: {
+      const binary = value as Binary;
+      writeInt64(BigInt(binary.length()), out);
+      out.push(binary.sub_type);
+      return writeBytes(binary.value(), out);
+    }
+    case RANK.regex:
+      return writeBytes(utf8.encode(String(value)), out);
+    case RANK.array:
+      for (const element of value as unknown[]) write(element, out);
+      out.push(0);
+      return;
+    case RANK.object:
+      for (const [key, inner] of Object.entries(value as object)) {
+        if (inner === undefined) continue;
+        out.push(rankOf(inner));
+        writeBytes(utf8.encode(key), out);
+        write(inner, out);
       }
-      room(1);
-      out[at++] = 0;
-      return;
-    case Rank.array:
-      for (const item of value as Value[]) write(item);
-      room(1);
-      out[at++] = 0;
-      return;
-    case Rank.binData: {
-      const { buffer, position, sub_type } = value as Binary;
-      room(position + 5);
-      at = out.writeUInt32BE(position, at);
-      out[at++] = sub_type;
-      out.set(buffer.subarray(0, position), at);
-      at += position;
-      return;
-    }
-    case Rank.objectId:
-      out.set((value as ObjectId).id, at);
-      at += 12;
-      return;
-    case Rank.bool:
-      out[at++] = value ? 1 : 0;
-      return;
-    case Rank.date:
-      at = out.writeBigUInt64BE(BigInt((value as Date).getTime()) + (1n << 63n), at);
-      return;
-    case Rank.timestamp: {
-      const stamp = value as Timestamp;
-      at = out.writeUInt32BE(stamp.t, at);
-      at = out.writeUInt32BE(stamp.i, at);
-      return;
-    }
-    case Rank.regex: {
-      const regex = value as BSONRegExp;
-      text(regex.pattern);
-      return text(regex.options);
-    }
-    case Rank.code:
-      return text((value as Code).code);
-    case Rank.dbPointer:
-    case Rank.codeWithScope: {
-      const { bytes } = value as Opaque;
-      room(bytes.length + 4);
-      at = out.writeUInt32BE(bytes.length, at);
-      out.set(bytes, at);
-      at += bytes.length;
-    }
+      out.push(0);
   }
 }
 
-function text(value: string): void {
-  room(value.length * 6 + 2);
-  const start = at;
-  at += out.utf8Write(value, at);
-  if (value.includes('\0')) {
-    const plain = Buffer.from(out.subarray(start, at));
-    at = start;
-    for (const byte of plain) {
-      out[at++] = byte;
-      if (byte === 0) out[at++] = 0xff;
-    }
+/** Bytes with an end: 0x00 becomes 0x00 0xFF, and 0x00 0x01 ends, which sorts before every continuation. */
+function writeBytes(bytes: Uint8Array, out: number[]): void {
+  for (const byte of bytes) {
+    out.push(byte);
+    if (byte === 0) out.push(0xff);
   }
-  out[at++] = 0;
-  out[at++] = 0;
+  out.push(0, 1);
 }
 
 const scratch = new DataView(new ArrayBuffer(8));
-const SIGN = 1n << 63n;
 
-/** A double's bits as an unsigned number that grows with the double; NaN is below everything, -0 is 0. */
-function orderedBits(value: number): bigint {
-  if (Number.isNaN(value)) return 0n;
-  scratch.setFloat64(0, value === 0 ? 0 : value);
-  const bits = scratch.getBigUint64(0);
-  return bits & SIGN ? BigInt.asUintN(64, ~bits) : bits | SIGN;
-}
-
-function double(value: number): void {
-  if (Number.isNaN(value)) {
-    out.fill(0, at, at + 8);
-  } else {
-    out.writeDoubleBE(value === 0 ? 0 : value, at);
-    if ((out[at] as number) & 0x80) for (let i = 0; i < 8; i++) out[at + i] = ~(out[at + i] as number);
-    else out[at] = (out[at] as number) | 0x80;
+/** The nearest double with its sign folded in, then how far the exact integer is from that double. */
+function writeNumber(value: unknown, out: number[]): void {
+  let near: number;
+  let off = 0n;
+  const exact = value instanceof Long ? value.toBigInt() : typeof value === 'bigint' ? value : null;
+  if (exact !== null) {
+    near = Number(exact);
+    off = exact - BigInt(near);
+  } else if (value instanceof Int32 || value instanceof Double) near = value.value;
+  else if (value instanceof Decimal128) near = Number(value.toString());
+  else near = value as number;
+  // NaN sorts before all other numbers; -0 equals 0.
+  if (Number.isNaN(near)) {
+    for (let i = 0; i < 10; i++) out.push(0);
+    return;
   }
-  at += 8;
-  out[at++] = 0;
-}
-
-function number(value: Numeric): void {
-  if (typeof value === 'number') return double(value);
-  if (value instanceof Double) return double(value.value);
-  if (typeof value === 'bigint') {
-    const near = Number(value);
-    if (Number.isSafeInteger(near)) return double(near);
-    return exact({ digits: value, exponent: 0 });
+  scratch.setFloat64(0, near === 0 ? 0 : near);
+  const negative = near < 0;
+  for (let i = 0; i < 8; i++) {
+    const byte = scratch.getUint8(i);
+    out.push(negative ? byte ^ 0xff : i === 0 ? byte ^ 0x80 : byte);
   }
-  const decimal = parseDecimal(value);
-  return typeof decimal === 'number' ? double(decimal) : exact(decimal);
+  // A double is at most 512 away from the 64-bit integer that it stands for.
+  const shifted = Number(off) + 0x8000;
+  out.push(shifted >> 8, shifted & 0xff);
 }
 
-/** digits × 10^exponent */
-interface Decimal {
-  digits: bigint;
-  exponent: number;
+function writeInt64(value: bigint, out: number[]): void {
+  scratch.setBigInt64(0, value);
+  for (let i = 0; i < 8; i++) out.push(i === 0 ? scratch.getUint8(i) ^ 0x80 : scratch.getUint8(i));
 }
 
-/** A decimal's exact value, or NaN, Infinity, -Infinity. */
-export function parseDecimal(value: Decimal128): Decimal | number {
-  const found = /^([+-]?)(\d*)\.?(\d*)(?:E([+-]?\d+))?$/i.exec(value.toString());
-  if (!found) return Number(value.toString());
-  const [, sign, whole = '', fraction = '', exponent = '0'] = found;
-  const digits = BigInt(`${whole}${fraction}` || '0');
-  return { digits: sign === '-' ? -digits : digits, exponent: Number(exponent) - fraction.length };
+/** One field's bytes in an index: turned over when the field is indexed in descending order. */
+export function encodeField(value: unknown, direction: 1 | -1): number[] {
+  const bytes = encodeValue(value);
+  return direction === 1 ? bytes : bytes.map((byte) => byte ^ 0xff);
 }
 
-const power10 = (n: number) => 10n ** BigInt(n);
-
-/** The finite double as m × 2^e, exactly. */
-function binary(value: number): { mantissa: bigint; exponent: number } {
-  scratch.setFloat64(0, value);
-  const bits = scratch.getBigUint64(0);
-  const biased = Number((bits >> 52n) & 0x7ffn);
-  const fraction = bits & ((1n << 52n) - 1n);
-  const mantissa = biased === 0 ? fraction : fraction | (1n << 52n);
-  return { mantissa: value < 0 ? -mantissa : mantissa, exponent: (biased === 0 ? 1 : biased) - 1075 };
+/** The first key that is not below any key that starts with `prefix`. */
+export function afterPrefix(prefix: readonly number[]): Uint8Array {
+  const bytes = [...prefix];
+  while (bytes.length > 0 && bytes.at(-1) === 0xff) bytes.pop();
+  if (bytes.length === 0) return new Uint8Array([0xff, 0xff]);
+  bytes.push((bytes.pop() as number) + 1);
+  return new Uint8Array(bytes);
 }
 
-/** value - near, exactly; a double has a finite decimal form. */
-function difference(value: Decimal, near: number): Decimal {
-  const { mantissa, exponent } = binary(near);
-  const nearDecimal: Decimal =
-    exponent >= 0
-      ? { digits: mantissa << BigInt(exponent), exponent: 0 }
-      : { digits: mantissa * 5n ** BigInt(-exponent), exponent };
-  const lowest = Math.min(value.exponent, nearDecimal.exponent);
-  return {
-    digits:
-      value.digits * power10(value.exponent - lowest) -
-      nearDecimal.digits * power10(nearDecimal.exponent - lowest),
-    exponent: lowest,
-  };
-}
-
-function doubleBelow(value: number): number {
-  if (value === 0) return -Number.MIN_VALUE;
-  scratch.setFloat64(0, value);
-  scratch.setBigInt64(0, scratch.getBigInt64(0) + (value > 0 ? -1n : 1n));
-  return scratch.getFloat64(0);
+/** Compares two values in MongoDB's order: below 0, 0, or above 0. */
+export function compareValues(a: unknown, b: unknown): number {
+  if (typeof a === 'number' && typeof b === 'number' && a !== b && !Number.isNaN(a) && !Number.isNaN(b))
+    return a < b ? -1 : 1;
+  return Buffer.compare(new Uint8Array(encodeValue(a)), new Uint8Array(encodeValue(b)));
 }
 
 /**
- * A number that need not be a double: the nearest double below it, then what is left over, which is never negative:
- * 1, its decimal exponent, its digits (each + 1), 0. Integers and decimals of equal value get equal keys.
+ * What an index holds of a document for the dotted `path`: the value there, or, where an array is on the way or at the
+ * end, each element's (and the array itself). Nothing there: null.
  */
-function exact(value: Decimal): void {
-  if (value.digits === 0n) return double(0);
-  let near = Number(`${value.digits}e${value.exponent}`);
-  let left: Decimal;
-  let bits: bigint;
-  if (near === -Infinity) {
-    // Below the lowest double: measured from -1e6200, which no decimal reaches, right above -Infinity's own key.
-    left = difference({ digits: value.digits, exponent: value.exponent }, 0);
-    left = { digits: left.digits * power10(left.exponent + 6200) + power10(12400), exponent: -6200 };
-    bits = orderedBits(-Infinity);
-  } else {
-    if (near === Infinity) near = Number.MAX_VALUE;
-    left = difference(value, near);
-    if (left.digits < 0n) {
-      near = doubleBelow(near);
-      left = difference(value, near);
+export function valuesAt(document: unknown, path: string): { values: unknown[]; many: boolean } {
+  const values: unknown[] = [];
+  let many = false;
+  const walk = (value: unknown, parts: string[], depth: number): void => {
+    if (depth === parts.length) {
+      if (Array.isArray(value)) {
+        many = true;
+        values.push(...value, value);
+        if (value.length === 0) values.push(undefined);
+      } else values.push(value);
+      return;
     }
-    bits = orderedBits(near);
-  }
-  at = out.writeBigUInt64BE(bits, at);
-  if (left.digits === 0n) {
-    out[at++] = 0;
-    return;
-  }
-  const digits = left.digits.toString();
-  const significant = digits.replace(/0+$/, '');
-  room(significant.length + 4);
-  out[at++] = 1;
-  at = out.writeUInt16BE(left.exponent + digits.length + 20000, at);
-  for (let i = 0; i < significant.length; i++) out[at++] = significant.charCodeAt(i) - 47;
-  out[at++] = 0;
+    const part = parts[depth] as string;
+    if (Array.isArray(value)) {
+      many = true;
+      if (/^\d+$/.test(part) && Number(part) < value.length) walk(value[Number(part)], parts, depth + 1);
+      for (const element of value) if (isDocument(element)) walk(element, parts, depth);
+      if (value.length === 0) values.push(undefined);
+      return;
+    }
+    walk(isDocument(value) ? (value as Record<string, unknown>)[part] : undefined, parts, depth + 1);
+  };
+  walk(document, path.split('.'), 0);
+  if (values.length === 0) values.push(undefined);
+  return { values, many };
+}
+
+/** True for an embedded document; false for arrays, null and BSON's own classes. */
+export function isDocument(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return !(value instanceof Date) && !(value instanceof RegExp) && !('_bsontype' in value);
 }
