@@ -1,8 +1,14 @@
 /** How many Fireworks, workflows or launches reached which state in each of the last periods (`FWReport.get_stats`). */
 import { type Doc, isoTime, type LaunchPad, RANK, STATES, type State } from '../../core/launchpad/index.ts';
 
-/** Periods, and how much of an ISO date tells them apart. */
-export const INTERVALS = { minutes: 16, hours: 13, days: 10, months: 7, years: 4 } as const;
+/** Periods, and the part of an ISO date that tells them apart. */
+export const INTERVALS = {
+  minutes: '%Y-%m-%dT%H:%M',
+  hours: '%Y-%m-%dT%H',
+  days: '%Y-%m-%d',
+  months: '%Y-%m',
+  years: '%Y',
+} as const;
 export type Interval = keyof typeof INTERVALS;
 
 type Collection = 'fireworks' | 'workflows' | 'launches';
@@ -41,13 +47,25 @@ export async function report(
     .collection(o.collection)
     .aggregate([
       { $match: match },
-      { $project: { state: 1, key: { $substr: [`$${field}`, 0, INTERVALS[o.interval]] } } },
+      { $project: { state: 1, key: dateKey(`$${field}`, INTERVALS[o.interval]) } },
       { $group: { _id: { state: '$state', key: '$key' }, count: { $sum: 1 } } },
     ]);
   const counts: { key: string; state: State; count: number }[] = [];
   for await (const { _id, count } of found)
     counts.push({ key: String(_id.key), state: _id.state as State, count: Number(count) });
   return periods(counts);
+}
+
+/** The period of a date, which is a BSON date or FireWorks' string of one. */
+function dateKey(field: string, format: string): Doc {
+  const length = format.replace('%Y', 'YYYY').replaceAll(/%./g, 'MM').length;
+  return {
+    $cond: [
+      { $eq: [{ $type: field }, 'date'] },
+      { $dateToString: { date: field, format } },
+      { $substr: [field, 0, length] },
+    ],
+  };
 }
 
 /** The sums as a list of periods, newest first. */

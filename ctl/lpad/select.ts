@@ -88,7 +88,8 @@ function ordered(
     return cursor.limit(limit);
   }
   // Python writes BSON dates where it pauses or defuses, and strings everywhere else: they are compared as dates.
-  const asDate = { $dateFromString: { dateString: '$updated_on', onError: '$updated_on' } };
+  const isDate = { $eq: [{ $type: '$updated_on' }, 'date'] };
+  const asDate = { $cond: [isDate, '$updated_on', { $dateFromString: { dateString: '$updated_on' } }] };
   return collection.aggregate([
     { $match: query },
     { $project: { [field]: 1, updated_on: 1 } },
@@ -116,7 +117,7 @@ export async function idsByLaunch(launchpad: LaunchPad, query: Doc, order: Order
     byFirework.set(fwId, [...(byFirework.get(fwId) ?? []), numberOf(launch.launch_id)]);
   }
   const ids = [...byFirework.keys()];
-  const current: number[] = [];
+  const current = new Set<number>();
   for (let i = 0; i < ids.length; i += CHUNK) {
     const found = launchpad.fireworks.find(
       { fw_id: { $in: ids.slice(i, i + CHUNK) } },
@@ -125,11 +126,12 @@ export async function idsByLaunch(launchpad: LaunchPad, query: Doc, order: Order
     for await (const firework of found) {
       const own = new Set((firework.launches as unknown[]).map(numberOf));
       const fwId = numberOf(firework.fw_id);
-      if (byFirework.get(fwId)?.some((launchId) => own.has(launchId))) current.push(fwId);
+      if (byFirework.get(fwId)?.some((launchId) => own.has(launchId))) current.add(fwId);
     }
   }
-  if (order.sort) return await fireworkIds(launchpad, { fw_id: { $in: current } }, order);
-  return order.limit > 0 ? current.slice(0, order.limit) : current;
+  const found = ids.filter((id) => current.has(id));
+  if (order.sort) return await fireworkIds(launchpad, { fw_id: { $in: found } }, order);
+  return order.limit > 0 ? found.slice(0, order.limit) : found;
 }
 
 /** Fireworks of a reservation in a queue. */

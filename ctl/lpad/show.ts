@@ -1,6 +1,6 @@
 /** How `lpad` prints data: JSON as Python's `json.dump(indent=4)` or YAML, each item as soon as it is there. */
-import { Double, Int32, Long } from 'bson';
 import { isDoc, plain, toJson } from '../../core/launchpad/index.ts';
+import { isDouble, isInt32, isLong } from '../../core/launchpad/values.ts';
 import { print, printLine } from '../output.ts';
 
 /** A date as Python's `isoformat` writes it: no zone, microseconds unless they are none. */
@@ -15,7 +15,7 @@ export function shown(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shown);
   if (isDoc(value))
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shown(inner)]));
-  const known = value instanceof Int32 || value instanceof Double || value instanceof Long;
+  const known = isInt32(value) || isDouble(value) || isLong(value);
   return typeof value === 'object' && value !== null && !known ? null : value;
 }
 
@@ -34,13 +34,19 @@ export async function pythonYaml(value: unknown): Promise<string> {
     if (Array.isArray(inner)) return inner.map(convert);
     if (isDoc(inner))
       return Object.fromEntries(Object.entries(inner).map(([key, one]) => [key, convert(one)]));
-    if (!(inner instanceof Double) || !Number.isInteger(inner.value)) return plain(inner);
+    if (!isDouble(inner) || !Number.isInteger(inner.value)) return plain(inner);
     // 1.0 is not 1 to the Python that reads it.
     const scalar = new Scalar(inner.value);
     scalar.minFractionDigits = 1;
     return scalar;
   };
-  return stringify(convert(shown(value)), { version: '1.1', sortMapEntries: true, lineWidth: 0 });
+  return stringify(convert(shown(value)), {
+    version: '1.1',
+    sortMapEntries: true,
+    lineWidth: 0,
+    indentSeq: false,
+    singleQuote: true,
+  });
 }
 
 /**

@@ -119,7 +119,9 @@ export function workflowDict(
     return summary;
   }
   const launchesBy = (part: Part) =>
-    [...part.launches].sort((a, b) => a - b).flatMap((id) => launches.get(id) ?? []);
+    [...part.launches]
+      .sort((a, b) => a - b)
+      .flatMap((id): Doc[] => (launches.has(id) ? [launches.get(id) as Doc] : []));
   const each = (value: (part: Part) => unknown) =>
     Object.fromEntries(parts.map((part) => [part.label, value(part)]));
   if (level === 'all') {

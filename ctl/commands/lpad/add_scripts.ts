@@ -30,7 +30,7 @@ const command: LpadCommand = {
       fws: scripts.map((script, i) => ({
         fw_id: i,
         name: names[i],
-        spec: { _tasks: [{ _fw_name: 'ScriptTask', script: [script], use_shell: true }] },
+        spec: { _tasks: [{ script, use_shell: true, _fw_name: 'ScriptTask' }] },
       })),
       links: Object.fromEntries(scripts.slice(1).map((_, i) => [i, [i + 1]])),
       name: args.text('wf_name') ?? names[0],
