@@ -18,6 +18,7 @@ const COMMANDS: Commands = {
   down: () => import('./commands/down.ts'),
   gce: () => import('./commands/gce.ts'),
   lpad: () => import('./commands/lpad.ts'),
+  storage: () => import('./commands/storage.ts'),
   watch: () => import('./commands/watch.ts'),
   doctor: () => import('./commands/doctor.ts'),
   sandbox: () => import('./commands/sandbox.ts'),

@@ -1,0 +1,13 @@
+import { defineCommand } from 'citty';
+import type { CommandModule } from '../command_line.ts';
+
+export const subcommands: Record<string, () => Promise<CommandModule>> = {
+  up: () => import('./sandbox/up.ts'),
+  down: () => import('./sandbox/down.ts'),
+  status: () => import('./sandbox/status.ts'),
+  run: () => import('./sandbox/run.ts'),
+  preempt: () => import('./sandbox/preempt.ts'),
+  mongo: () => import('./sandbox/mongo.ts'),
+};
+
+export default defineCommand({ meta: { name: 'sandbox', description: 'a whole cloud in miniature on this machine' } });

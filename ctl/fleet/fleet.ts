@@ -1,0 +1,103 @@
+/** A fleet in Compute Engine: found, acted upon, and told about. */
+import { Compute, type Vm, type VmResult } from '../../core/cloud/compute.ts';
+import { readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
+import { BorealisError } from '../../core/errors.ts';
+import { note, printJson, progress } from '../output.ts';
+import { defaultPrefix, FLEET_LABEL, nameSpan, rangeOf, sanitizePrefix, vmNames } from './names.ts';
+
+export interface FleetFlags {
+  prefix?: string;
+  project?: string;
+  zone?: string;
+  base?: string;
+  count?: string;
+}
+
+export interface Fleet {
+  prefix: string;
+  compute: Compute;
+}
+
+/** The fleet that a command line names. Throws UsageError when no project or zone is configured. */
+export function openFleet(flags: FleetFlags): Fleet {
+  const prefix = sanitizePrefix(flags.prefix ?? defaultPrefix());
+  const compute = new Compute(
+    resolveProject({ flag: flags.project }),
+    resolveZone({ flag: flags.zone }),
+    readEndpoints(),
+  );
+  return { prefix, compute };
+}
+
+/** The fleet's VMs, found by their label. */
+export async function fleetVms({ prefix, compute }: Fleet): Promise<Vm[]> {
+  return await compute.list(`labels.${FLEET_LABEL}=${prefix}`);
+}
+
+/** The VMs that a command is about: those of --base and --count, else every VM of the fleet. Never none. */
+export async function targets(fleet: Fleet, flags: FleetFlags): Promise<{ name: string; zone: string }[]> {
+  const { base, count } = rangeOf(flags.base, flags.count);
+  if (base !== undefined || count !== undefined) {
+    return vmNames(fleet.prefix, base ?? 0, count ?? 1).map((name) => ({ name, zone: fleet.compute.zone }));
+  }
+  const vms = await fleetVms(fleet);
+  if (vms.length === 0)
+    throw new BorealisError(
+      `There are no VMs in fleet '${fleet.prefix}' of project ${fleet.compute.project}`,
+    );
+  return vms.map(({ name, zone }) => ({ name, zone }));
+}
+
+type Action = (compute: Compute, names: string[], onDone: (result: VmResult) => void) => Promise<VmResult[]>;
+
+/**
+ * Does something to many VMs, in whichever zones they are, with progress, and tells the outcome: one line for what was done,
+ * one for each VM that refused. Returns the exit code: 1 when any did.
+ */
+export async function actOn(
+  fleet: Fleet,
+  vms: readonly { name: string; zone: string }[],
+  words: { doing: string; done: string },
+  json: boolean,
+  action: Action,
+): Promise<number> {
+  const line = progress();
+  let finished = 0;
+  const results: VmResult[] = [];
+  const count = `${vms.length} VM${vms.length === 1 ? '' : 's'}`;
+  line.update(`${words.doing} ${count}: ${nameSpan(vms.map(({ name }) => name))}`);
+  const onDone = () => {
+    finished++;
+    if (process.stderr.isTTY) line.update(`${words.doing} VMs: ${finished} of ${vms.length}`);
+  };
+  try {
+    for (const [zone, group] of Map.groupBy(vms, (vm) => vm.zone)) {
+      const compute =
+        zone === fleet.compute.zone
+          ? fleet.compute
+          : new Compute(fleet.compute.project, zone, fleet.compute.endpoints);
+      results.push(
+        ...(await action(
+          compute,
+          group.map(({ name }) => name),
+          onDone,
+        )),
+      );
+    }
+  } finally {
+    line.done();
+  }
+  return tell(results, words.done, json);
+}
+
+function tell(results: readonly VmResult[], done: string, json: boolean): number {
+  const failed = results.filter(({ error }) => error);
+  const fine = results.filter(({ error }) => !error).map(({ name }) => name);
+  if (json)
+    printJson(
+      results.map(({ name, error }) => ({ name, ok: !error, ...(error && { error: error.message }) })),
+    );
+  if (fine.length > 0) note(`${done} ${fine.length} VM${fine.length === 1 ? '' : 's'}: ${nameSpan(fine)}`);
+  for (const { error } of failed) note(`error: ${error?.message}`);
+  return failed.length > 0 ? 1 : 0;
+}
