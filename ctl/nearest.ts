@@ -13,10 +13,10 @@ export function nearest(typed: string, known: readonly string[]): string | null 
   return best;
 }
 
-/** `; did you mean 'X'?`, or nothing. */
+/** ` (did you mean 'X'?)`, or nothing. */
 export function hint(typed: string, known: readonly string[]): string {
   const word = nearest(typed, known);
-  return word ? `; did you mean '${word}'?` : '';
+  return word ? ` (did you mean '${word}'?)` : '';
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours from `a` to `b`. */

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
-import type { CommandModule } from '../command_line.ts';
+import type { Commands } from '../command_line.ts';
 
-export const subcommands: Record<string, () => Promise<CommandModule>> = {
+export const subcommands: Commands = {
   up: () => import('./sandbox/up.ts'),
   down: () => import('./sandbox/down.ts'),
   status: () => import('./sandbox/status.ts'),
@@ -10,4 +10,6 @@ export const subcommands: Record<string, () => Promise<CommandModule>> = {
   mongo: () => import('./sandbox/mongo.ts'),
 };
 
-export default defineCommand({ meta: { name: 'sandbox', description: 'a whole cloud in miniature on this machine' } });
+export default defineCommand({
+  meta: { name: 'sandbox', description: 'a whole cloud in miniature on this machine, LaunchPad included' },
+});

@@ -1,38 +1,56 @@
-import { resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
-import { BorealisError, codeOf, UsageError } from '../../../core/errors.ts';
+import { BorealisError, messageOf, UsageError } from '../../../core/errors.ts';
 import { startMongo } from '../../../sandbox/mongo/server.ts';
-import { note, printLine } from '../../output.ts';
-import { askSecret, stopAsking } from '../../prompt.ts';
-import { portOf } from './place.ts';
+import { printJson, printLine } from '../../output.ts';
+import { passwordFlags, passwordFor } from '../../sandbox/password.ts';
+import { checkPorts, portOf } from '../../sandbox/ports.ts';
+import { untilStopped } from '../../sandbox/until_stopped.ts';
 
-export const examples = ['borealisctl sandbox mongo --dir ~/launchpad', 'MONGO_PASSWORD=... borealisctl sandbox mongo --port 27018 --user me'];
+export const examples = [
+  'borealisctl sandbox mongo',
+  'borealisctl sandbox mongo --dir ~/launchpad --port 27018 --user fireworks',
+];
 
 export default defineCommand({
-  meta: { name: 'mongo', description: 'the one-machine LaunchPad alone, until Ctrl-C' },
+  meta: { name: 'mongo', description: 'Serves the one-machine LaunchPad alone, on 127.0.0.1, until Ctrl-C' },
   args: {
-    dir: { type: 'string', valueHint: 'D', description: 'where the database is kept (default: in memory)' },
-    port: { type: 'string', valueHint: 'N', default: '27017', description: 'the port on 127.0.0.1' },
-    user: { type: 'string', description: 'ask clients for this user; the password is taken from $MONGO_PASSWORD, else asked for' },
+    dir: { type: 'string', valueHint: 'D', description: 'folder of the data (~/.borealis/mongo)' },
+    memory: { type: 'boolean', description: 'keep the data in memory: all is gone at the end' },
+    port: { type: 'string', valueHint: 'N', description: 'port (27017); 0: any free one' },
+    ...passwordFlags,
+    json: { type: 'boolean', description: 'say where it is as JSON' },
   },
-  async run({ args: flags }) {
-    const port = portOf('port', flags.port);
-    let password: string | undefined;
-    if (flags.user !== undefined) {
-      // Never from the command line: everybody on the machine can read that.
-      password = process.env.MONGO_PASSWORD ?? (await askSecret(`Password of ${flags.user}: `));
-      stopAsking();
-      if (!password) throw new UsageError('sandbox mongo --user needs a password: set MONGO_PASSWORD');
+  async run({ args }) {
+    if (args.dir !== undefined && args.memory) throw new UsageError('--dir and --memory exclude each other');
+    const port = portOf(args.port, '--port', 27017);
+    checkPorts({ '--port': port });
+    const password = await passwordFor(args.user, args['password-file']);
+    const dir = args.memory ? undefined : resolve(args.dir ?? join(homedir(), '.borealis', 'mongo'));
+    const mongo = await start({ dir, port, user: args.user, password });
+    const stopped = untilStopped();
+    if (args.json) printJson({ host: mongo.host, port: mongo.port, uri: mongo.uri, dir: dir ?? null });
+    else {
+      printLine(
+        `LaunchPad at ${mongo.host}:${mongo.port}, data ${dir ? `in ${dir}` : 'in memory'}; Ctrl-C stops it`,
+      );
     }
-    const mongo = await startMongo({ dir: flags.dir && resolve(flags.dir), port, user: flags.user, password }).catch((thrown) => {
-      if (codeOf(thrown) === 'EADDRINUSE') throw new BorealisError(`Port ${port} is taken. Choose another with --port`, { cause: thrown });
-      throw thrown;
-    });
-    printLine(`The LaunchPad answers at ${mongo.uri}`);
-    const { promise, resolve: end } = Promise.withResolvers<void>();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end());
-    await promise;
-    note('Stopping');
+    await stopped;
     await mongo.stop();
+    return 0;
   },
 });
+
+async function start(o: { dir?: string; port: number; user?: string; password?: string }) {
+  try {
+    if (o.dir) await mkdir(o.dir, { recursive: true, mode: 0o700 });
+    return await startMongo(o);
+  } catch (thrown) {
+    const where = o.dir ? ` with its data in ${o.dir}` : '';
+    throw new BorealisError(`The LaunchPad cannot start on port ${o.port}${where}: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}

@@ -1,18 +1,38 @@
 import { defineCommand } from 'citty';
 import { BorealisError } from '../../../core/errors.ts';
-import { note } from '../../output.ts';
-import { dirFlag, requireSandbox, sandboxDir } from './place.ts';
+import { printLine, progress } from '../../output.ts';
+import { askSandbox } from '../../sandbox/ask.ts';
+import { dirFlag, mustRun, sandboxDir } from '../../sandbox/place.ts';
 
-export const examples = ['borealisctl sandbox preempt demo-0', 'borealisctl sandbox preempt demo-1 --dir /tmp/cloud'];
+export const examples = [
+  'borealisctl sandbox preempt demo-0',
+  'borealisctl sandbox preempt demo-0 --dir /tmp/try',
+];
 
 export default defineCommand({
-  meta: { name: 'preempt', description: 'takes a VM back as Google does with spot VMs' },
-  args: { vm: { type: 'positional', required: true, description: "the VM's name" }, ...dirFlag },
-  async run({ args: flags }) {
-    const { gcpPort, token } = await requireSandbox(sandboxDir(flags.dir));
-    const response = await fetch(`http://127.0.0.1:${gcpPort}/sandbox/vms/${encodeURIComponent(flags.vm)}/preempt`, { method: 'POST', headers: { 'X-Sandbox-Token': token } });
-    if (response.status === 404) throw new BorealisError(`There is no VM ${flags.vm}. See borealisctl sandbox status`);
-    if (!response.ok) throw new BorealisError(`The sandbox answered ${response.status}: ${await response.text()}`);
-    note(`${flags.vm} was preempted`);
+  meta: {
+    name: 'preempt',
+    description: 'Takes a VM away as Google does with spot VMs: a notice, then at most 30 s',
+  },
+  args: {
+    vm: { type: 'positional', required: true, description: 'name of the VM' },
+    dir: dirFlag,
+  },
+  async run({ args }) {
+    const record = await mustRun(sandboxDir(args.dir));
+    const status = await askSandbox(record, 'GET', '/sandbox/status');
+    const { vms } = (await status.json()) as { vms: { name: string }[] };
+    if (!vms.some(({ name }) => name === args.vm)) {
+      const names = vms.map(({ name }) => name).join(', ');
+      throw new BorealisError(
+        `There is no VM ${args.vm}. ${names ? `There are: ${names}` : 'There are none'}`,
+      );
+    }
+    const line = progress();
+    line.update(`Preempting ${args.vm}`);
+    await askSandbox(record, 'POST', `/sandbox/vms/${encodeURIComponent(args.vm)}/preempt`);
+    line.done();
+    printLine(`${args.vm} was preempted`);
+    return 0;
   },
 });

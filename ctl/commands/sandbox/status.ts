@@ -1,42 +1,47 @@
 import { defineCommand } from 'citty';
-import { z } from 'zod';
 import { runningSandbox } from '../../../sandbox/sandbox.ts';
-import { note, printJson, printLine, printTable } from '../../output.ts';
-import { dirFlag, sandboxDir } from './place.ts';
+import { printJson, printLine, printTable } from '../../output.ts';
+import { askSandbox } from '../../sandbox/ask.ts';
+import { dirFlag, sandboxDir } from '../../sandbox/place.ts';
 
 export const examples = ['borealisctl sandbox status', 'borealisctl sandbox status --json'];
 
-const statusSchema = z.object({
-  vms: z.array(z.object({ name: z.string(), state: z.string(), pid: z.number().nullable(), metadata: z.string() })),
-  buckets: z.array(z.string()),
-});
+interface Status {
+  vms: { name: string; state: string; pid: number | null; metadata: string }[];
+  buckets: string[];
+}
 
 export default defineCommand({
-  meta: { name: 'status', description: 'says whether a sandbox runs, and with which VMs' },
-  args: { ...dirFlag, json: { type: 'boolean', description: 'print it as JSON' } },
-  async run({ args: flags }) {
-    const dir = sandboxDir(flags.dir);
+  meta: {
+    name: 'status',
+    description: 'Says whether a sandbox runs, where, and which VMs it has; exit code 1 if none',
+  },
+  args: { dir: dirFlag, json: { type: 'boolean', description: 'as JSON' } },
+  async run({ args }) {
+    const dir = sandboxDir(args.dir);
     const record = await runningSandbox(dir);
     if (!record) {
-      if (flags.json) printJson({ running: false, dir });
-      else note(`No sandbox runs in ${dir}`);
+      if (args.json) printJson({ running: false, dir });
+      else printLine(`No sandbox runs in ${dir}. Start one: borealisctl sandbox up --detach`);
       return 1;
     }
-    const response = await fetch(`http://127.0.0.1:${record.gcpPort}/sandbox/status`);
-    const { vms, buckets } = statusSchema.parse(await response.json());
-    const { pid, mongoPort, gcpPort } = record;
-    if (flags.json) printJson({ running: true, dir, pid, mongoPort, gcpPort, vms, buckets });
+    const status = (await (await askSandbox(record, 'GET', '/sandbox/status')).json()) as Status;
+    const [launchpad, google] = [`127.0.0.1:${record.mongoPort}`, `http://127.0.0.1:${record.gcpPort}`];
+    if (args.json) {
+      printJson({ running: true, dir, pid: record.pid, launchpad, google, ...status });
+      return 0;
+    }
+    printLine(`Sandbox in ${dir}, process ${record.pid}`);
+    printLine(`  LaunchPad      ${launchpad}`);
+    printLine(`  Google's APIs  ${google}`);
+    printLine(`  buckets        ${status.buckets.map((name) => `gs://${name}`).join(', ')}`);
+    if (status.vms.length === 0) printLine('  no VMs');
     else {
-      printLine(`The sandbox in ${dir} runs as process ${pid}`);
-      printLine(`LaunchPad 127.0.0.1:${mongoPort}, Google's APIs 127.0.0.1:${gcpPort}, buckets ${buckets.join(', ')}`);
-      if (vms.length > 0) {
-        await printTable(vms, [
-          { title: 'VM', value: (vm) => vm.name },
-          { title: 'STATE', value: (vm) => vm.state },
-          { title: 'PROCESS', value: (vm) => vm.pid ?? '' },
-          { title: 'METADATA', value: (vm) => vm.metadata },
-        ]);
-      }
+      await printTable(status.vms, [
+        { title: 'VM', value: (vm) => vm.name, shrinks: true },
+        { title: 'STATE', value: (vm) => vm.state },
+        { title: 'PROCESS', value: (vm) => vm.pid ?? '', align: 'right' },
+      ]);
     }
     return 0;
   },

@@ -1,70 +1,95 @@
-import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { BorealisError, codeOf, messageOf } from '../../../core/errors.ts';
-import { sleep } from '../../../core/wait.ts';
 import { runningSandbox, startSandbox } from '../../../sandbox/sandbox.ts';
-import { note, printLine, progress } from '../../output.ts';
-import { dirFlag, fireworkerCommand, ownCommand, portOf, sandboxDir } from './place.ts';
+import { note, printJson, printLine } from '../../output.ts';
+import { startDetached } from '../../sandbox/detach.ts';
+import { passwordFlags, passwordFor } from '../../sandbox/password.ts';
+import { dirFlag, fireworkerProgram, sandboxDir } from '../../sandbox/place.ts';
+import { checkPorts, portOf } from '../../sandbox/ports.ts';
+import { untilStopped } from '../../sandbox/until_stopped.ts';
 
-export const examples = ['borealisctl sandbox up --detach', 'borealisctl sandbox up --dir /tmp/cloud --mongo-port 27017'];
+export const examples = [
+  'borealisctl sandbox up --detach && . ~/.borealis/sandbox/env',
+  'borealisctl sandbox up --dir /tmp/try --mongo-port 27017      # until Ctrl-C',
+];
 
 export default defineCommand({
-  meta: { name: 'up', description: 'starts a LaunchPad and Google Cloud in miniature' },
-  args: {
-    ...dirFlag,
-    detach: { type: 'boolean', alias: 'd', description: 'in the background; without it, until Ctrl-C' },
-    'mongo-port': { type: 'string', valueHint: 'N', description: "the LaunchPad's port (default: any free one)" },
-    port: { type: 'string', valueHint: 'N', description: "the port of Google's APIs (default: any free one)" },
+  meta: {
+    name: 'up',
+    description: 'Starts a LaunchPad, Compute Engine, Cloud Storage and Cloud Logging on 127.0.0.1',
   },
-  async run({ args: flags }) {
-    const dir = sandboxDir(flags.dir);
+  args: {
+    dir: dirFlag,
+    detach: { type: 'boolean', alias: 'd', description: 'in the background; return when it is ready' },
+    'mongo-port': { type: 'string', valueHint: 'N', description: 'port of the LaunchPad (any free one)' },
+    port: { type: 'string', valueHint: 'N', description: "port of Google's APIs (any free one)" },
+    ...passwordFlags,
+    json: { type: 'boolean', description: 'say where everything is as JSON' },
+  },
+  async run({ args }) {
+    const dir = sandboxDir(args.dir);
+    const ports = {
+      '--mongo-port': portOf(args['mongo-port'], '--mongo-port'),
+      '--port': portOf(args.port, '--port'),
+    };
+    const fireworker = fireworkerProgram();
     const other = await runningSandbox(dir);
-    if (other) throw new BorealisError(`A sandbox runs in ${dir} already. Use it (. ${join(dir, 'env')}), or end it: borealisctl sandbox down`);
-    const [mongoPort, gcpPort] = [portOf('mongo-port', flags['mongo-port']), portOf('port', flags.port)];
-    if (flags.detach) await detached(dir, mongoPort, gcpPort);
-    else await foreground(dir, mongoPort, gcpPort);
+    if (other)
+      throw new BorealisError(
+        `A sandbox runs in ${dir} already (process ${other.pid}). Use it: . ${dir}/env   Stop it: borealisctl sandbox down`,
+      );
+    checkPorts(ports);
+    const password = await passwordFor(args.user, args['password-file']);
+    if (args.detach) {
+      const flags = Object.entries(ports).flatMap(([flag, port]) => [flag, String(port)]);
+      if (args.user) flags.push('--user', args.user);
+      const env = { ...process.env, ...(password !== undefined && { BOREALIS_MONGO_PASSWORD: password }) };
+      const record = await startDetached(dir, flags, env);
+      tell(dir, record.mongoPort, record.gcpPort, record.pid, args.json ?? false);
+      return 0;
+    }
+    const sandbox = await startSandbox({
+      dir,
+      fireworker,
+      mongoPort: ports['--mongo-port'],
+      gcpPort: ports['--port'],
+      user: args.user,
+      password,
+    }).catch((thrown) => {
+      throw cannotStart(dir, thrown);
+    });
+    const stopped = untilStopped(() => {
+      note('Killing the VMs');
+      sandbox.gcp.compute.stop(0).catch(() => {});
+    });
+    tell(dir, sandbox.mongo.port, sandbox.gcp.port, process.pid, args.json ?? false);
+    if (!args.json) printLine('Ctrl-C stops it');
+    await stopped;
+    note('Stopping: VMs have 10 s to finish; once more kills them at once');
+    await sandbox.stop();
+    return 0;
   },
 });
 
-/** Runs until a signal. */
-async function foreground(dir: string, mongoPort?: number, gcpPort?: number): Promise<void> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
-  const sandbox = await startSandbox({ dir, fireworker: fireworkerCommand(), mongoPort, gcpPort }).catch((thrown) => {
-    if (codeOf(thrown) === 'EADDRINUSE') throw new BorealisError(`${messageOf(thrown)}. Choose other ports with --mongo-port and --port`, { cause: thrown });
-    throw thrown;
+function tell(dir: string, mongoPort: number, gcpPort: number, pid: number, json: boolean): void {
+  const [launchpad, google] = [`127.0.0.1:${mongoPort}`, `http://127.0.0.1:${gcpPort}`];
+  if (json) return printJson({ dir, launchpad, google, pid, env: `${dir}/env` });
+  printLine(`Sandbox in ${dir}`);
+  printLine(`  LaunchPad      ${launchpad}`);
+  printLine(`  Google's APIs  ${google}`);
+  printLine(`  bucket         gs://sandbox`);
+  printLine(`Next: . ${dir}/env`);
+}
+
+function cannotStart(dir: string, thrown: unknown): BorealisError {
+  if (thrown instanceof BorealisError) return thrown;
+  const mend: Record<string, string> = {
+    EADDRINUSE: ' Choose other ports with --mongo-port and --port.',
+    EACCES: ` May you write to ${dir}?`,
+    ENOSPC: ' The disk is full.',
+  };
+  const why = mend[codeOf(thrown) ?? ''] ?? '';
+  return new BorealisError(`The sandbox cannot start in ${dir}: ${messageOf(thrown)}.${why}`, {
+    cause: thrown,
   });
-  hint(dir);
-  await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-  note('Stopping the sandbox');
-  await sandbox.stop();
-}
-
-/** Starts this program again in the background, and waits until it is ready. */
-async function detached(dir: string, mongoPort?: number, gcpPort?: number): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const logFile = join(dir, 'sandbox.log');
-  const log = openSync(logFile, 'w');
-  const ports = [...(mongoPort === undefined ? [] : ['--mongo-port', String(mongoPort)]), ...(gcpPort === undefined ? [] : ['--port', String(gcpPort)])];
-  const child = Bun.spawn([...ownCommand(), 'sandbox', 'up', '--dir', dir, ...ports], { stdio: ['ignore', log, log], detached: true, env: process.env });
-  closeSync(log);
-  child.unref();
-  const line = progress();
-  line.update('Starting the sandbox');
-  for (const end = Date.now() + 20_000; !(await runningSandbox(dir)); await sleep(50)) {
-    if (child.exitCode === null && Date.now() < end) continue;
-    child.kill();
-    line.done();
-    const last = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1) ?? '';
-    throw new BorealisError(`The sandbox did not start: ${last.replace(/^error: /, '') || `see ${logFile}`}`);
-  }
-  line.done();
-  hint(dir);
-}
-
-function hint(dir: string): void {
-  printLine(`The sandbox in ${dir} is ready. Use it from a shell:`);
-  printLine(`  . ${join(dir, 'env')}`);
 }
