@@ -70,7 +70,7 @@ export class Compute {
     const client = await this.#client();
     const vms: Vm[] = [];
     try {
-      for await (const [, scoped] of client.aggregatedListAsync({ project: this.project, filter })) {
+      for await (const [, scoped] of client.aggregatedListAsync({ project: this.project, filter }, { autoPaginate: false })) {
         for (const instance of scoped.instances ?? []) vms.push(vmOf(instance));
       }
     } catch (thrown) {

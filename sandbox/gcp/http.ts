@@ -51,7 +51,7 @@ export class Router {
 
   on(method: string, path: string, handler: Handler): this {
     const names: string[] = [];
-    const source = path.replace(/[:*](\w+)/g, (whole, name) => {
+    const source = path.replace(/(?<=\/)[:*](\w+)/g, (whole, name) => {
       names.push(name);
       return whole.startsWith('*') ? '(.+)' : '([^/]+)';
     });
