@@ -68,24 +68,16 @@ async function flyFleet(stage: Stage): Promise<void> {
   await stage.type('borealisctl up demo --count 3');
 
   stage.chapter('A workflow: 12 Fireworks, one of which will add more');
-  if (stage.docker) {
-    await stage.type(`borealisctl storage cp ${example}/text.txt gs://sandbox/word-atlas/input/text.txt`);
-    await stage.type(`borealisctl lpad add ${example}/workflow.docker.yaml`);
-  } else {
-    await stage.type(`borealisctl lpad add ${example}/workflow.script.yaml`);
-  }
+  await stage.type(`borealisctl storage cp ${example}/input/ gs://sandbox/word-atlas/input/`);
+  await stage.type(`borealisctl lpad add ${example}/workflow.${stage.docker ? 'docker' : 'script'}.yaml`);
   await stage.type('borealisctl watch');
   await stage.type('borealisctl lpad get_wflows -d less');
   await stage.type('borealisctl ps demo');
 
   stage.chapter('What it made');
-  if (stage.docker) {
-    await stage.type('borealisctl storage ls -l gs://sandbox/word-atlas/');
-    await stage.type('borealisctl storage cat gs://sandbox/word-atlas/output/summary.txt');
-  } else {
-    await stage.type('ls -l "$WORD_ATLAS_DIR/output"');
-    await stage.type('cat "$WORD_ATLAS_DIR/output/summary.txt"');
-  }
+  await stage.type('borealisctl storage ls -l gs://sandbox/word-atlas/');
+  await stage.type('borealisctl storage cat gs://sandbox/word-atlas/output/summary.txt');
+  if (stage.keep) await stage.type(`borealisctl storage cp gs://sandbox/word-atlas/ ${stage.results}/`);
 
   stage.chapter('The fleet goes home');
   await stage.type('borealisctl quit-soon demo');

@@ -11,6 +11,9 @@ export interface Stage {
   /** The folder of the miniature cloud. */
   readonly sandbox: string;
   readonly env: Record<string, string>;
+  /** Where `--keep` leaves what the workflow made. */
+  readonly results: string;
+  readonly keep: boolean;
   /** Aborts at the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   readonly interrupted: boolean;
@@ -45,14 +48,13 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
   const bin = join(folder, 'bin');
   const sandbox = join(folder, 'sandbox');
   const tmp = join(folder, 'tmp');
-  await Promise.all([bin, sandbox, tmp, join(folder, 'atlas')].map((path) => mkdir(path)));
+  const results = join(folder, 'results');
+  await Promise.all([bin, sandbox, tmp].map((path) => mkdir(path)));
   const env: Record<string, string> = {
     ...(process.env as Record<string, string>),
     PATH: `${bin}:${pathWithSbin()}`,
     TMPDIR: tmp,
     BOREALIS_SANDBOX: sandbox,
-    WORD_ATLAS_DIR: join(folder, 'atlas'),
-    WORD_ATLAS_TEXT: join(o.cwd, 'examples/word-atlas/text.txt'),
   };
   const endings: (() => Promise<void>)[] = [];
   const interruption = new AbortController();
@@ -85,6 +87,8 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     bin,
     sandbox,
     env,
+    results,
+    keep: o.keep,
     signal: interruption.signal,
     get interrupted() {
       return interruption.signal.aborted;
@@ -138,8 +142,10 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
           console.error(`error: cleaning up: ${messageOf(thrown)}`);
         });
       }
-      if (o.keep && !interruption.signal.aborted) say(`\nThe results are in ${folder}`);
-      else await rm(folder, { recursive: true, force: true });
+      const kept = o.keep && !interruption.signal.aborted;
+      // The results alone: the rest is binaries and a cloud that is gone.
+      for (const path of kept ? [bin, sandbox, tmp] : [folder]) await rm(path, { recursive: true, force: true });
+      if (kept) say(`\nThe results are in ${results}`);
       if (interruption.signal.aborted) return 130;
       if (stage.failed || !clean) return 1;
       say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s; nothing is left running.`);

@@ -18,7 +18,9 @@ const ENDED: readonly State[] = ['COMPLETED', 'FIZZLED', 'DEFUSED', 'ARCHIVED', 
 export function isOver(workflow: Pick<WorkflowProgress, 'state' | 'counts'>): boolean {
   const { READY = 0, RESERVED = 0, RUNNING = 0 } = workflow.counts;
   // A FIZZLED or DEFUSED workflow may have other branches that go on.
-  return ENDED.includes(workflow.state) && (workflow.state === 'COMPLETED' || READY + RESERVED + RUNNING === 0);
+  return (
+    ENDED.includes(workflow.state) && (workflow.state === 'COMPLETED' || READY + RESERVED + RUNNING === 0)
+  );
 }
 
 export function countStates(states: readonly State[]): Partial<Record<State, number>> {
@@ -27,7 +29,17 @@ export function countStates(states: readonly State[]): Partial<Record<State, num
   return counts;
 }
 
-const SHOWN: readonly State[] = ['COMPLETED', 'RUNNING', 'READY', 'RESERVED', 'WAITING', 'FIZZLED', 'PAUSED', 'DEFUSED', 'ARCHIVED'];
+const SHOWN: readonly State[] = [
+  'COMPLETED',
+  'RUNNING',
+  'READY',
+  'RESERVED',
+  'WAITING',
+  'FIZZLED',
+  'PAUSED',
+  'DEFUSED',
+  'ARCHIVED',
+];
 
 /** `[########>....] 9/15 word atlas: 9 completed, 3 running (count 1, count 2)`, in at most `width` columns. */
 export function progressLine(workflow: WorkflowProgress, width = 80): string {

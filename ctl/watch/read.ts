@@ -26,7 +26,9 @@ export async function readProgress(launchpad: LaunchPad, query: Document): Promi
 
 async function names(launchpad: LaunchPad, ids: number[]): Promise<string[]> {
   if (ids.length === 0) return [];
-  const found = await launchpad.fireworks.find({ fw_id: { $in: ids } }, { projection: { name: 1 } }).toArray();
+  const found = await launchpad.fireworks
+    .find({ fw_id: { $in: ids } }, { projection: { name: 1 } })
+    .toArray();
   return found.map((document) => String(document.name));
 }
 
@@ -43,13 +45,20 @@ export async function readFailures(launchpad: LaunchPad, workflowId: number): Pr
   const workflow = await launchpad.workflows.findOne({ nodes: workflowId }, { projection: { nodes: 1 } });
   const query = { fw_id: { $in: workflow?.nodes ?? [] }, state: 'FIZZLED' };
   const failures: Failure[] = [];
-  for await (const firework of launchpad.fireworks.find(query, { projection: { fw_id: 1, name: 1, state: 1, launches: 1 } }).limit(20)) {
+  for await (const firework of launchpad.fireworks
+    .find(query, { projection: { fw_id: 1, name: 1, state: 1, launches: 1 } })
+    .limit(20)) {
     const launch = await launchpad.launches.findOne(
       { launch_id: { $in: firework.launches } },
       { projection: { 'action.stored_data._exception._stacktrace': 1 }, sort: { launch_id: -1 } },
     );
     const trace = String(launch?.action?.stored_data?._exception?._stacktrace ?? '').trim();
-    failures.push({ fwId: numberOf(firework.fw_id), name: String(firework.name), state: firework.state, why: trace.split('\n').at(-1) ?? '' });
+    failures.push({
+      fwId: numberOf(firework.fw_id),
+      name: String(firework.name),
+      state: firework.state,
+      why: trace.split('\n').at(-1) ?? '',
+    });
   }
   return failures;
 }

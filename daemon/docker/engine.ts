@@ -78,6 +78,18 @@ export class Engine implements AsyncDisposable {
     return o.text || text === '' ? text : JSON.parse(text);
   }
 
+  /** Sends a small tar archive. Throws EngineError when it is refused, also half-way. */
+  async upload(path: string, tar: Blob): Promise<void> {
+    const { statusCode, body } = await this.#client.request({
+      method: 'POST',
+      path: API + path,
+      headers: { 'content-type': 'application/x-tar', 'content-length': String(tar.size) },
+      body: Buffer.from(await tar.arrayBuffer()),
+    });
+    const text = await body.text();
+    if (statusCode >= 400 || text.includes('"error"')) throw new EngineError(statusCode, messageIn(text));
+  }
+
   /** A request whose answer is a stream of JSON lines (image pull). */
   async *lines(
     path: string,
