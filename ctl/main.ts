@@ -20,6 +20,7 @@ const COMMANDS: Commands = {
   lpad: () => import('./commands/lpad.ts'),
   storage: () => import('./commands/storage.ts'),
   watch: () => import('./commands/watch.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   sandbox: () => import('./commands/sandbox.ts'),
 };
 
