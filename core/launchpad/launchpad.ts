@@ -81,9 +81,19 @@ export class LaunchPad implements AsyncDisposable {
       { projection: { [kind]: 1 } },
     );
     if (found) return Number(found[kind]);
+    if (await this.#begin()) return await this.newIds(kind, count);
     throw new BorealisError(
       `The database ${describeLaunchPad(this.settings)} is no LaunchPad yet. Make it one: lpad reset`,
     );
+  }
+
+  /** Makes an empty database a LaunchPad: nobody's work can be in it. False when there is something in it. */
+  async #begin(): Promise<boolean> {
+    if ((await this.fireworks.findOne({}, { projection: { _id: 1 } })) !== null) return false;
+    await createIndexes(this);
+    // Of several who begin at once one alone inserts: `_id` is unique.
+    await this.ids.updateOne({ _id: -1 as never }, { $setOnInsert: { next_fw_id: 1, next_launch_id: 1 } }, { upsert: true });
+    return true;
   }
 
   async close(): Promise<void> {
