@@ -226,7 +226,7 @@ export async function commandHelp(path: string, module: CommandModule, args: Arg
   const section = (title: string, lines: string[][]) =>
     lines.length > 0 ? ['', color.bold(`${title}:`), ...columns(lines)] : [];
   return [
-    description,
+    `${description.charAt(0).toUpperCase()}${description.slice(1)}.`,
     '',
     `${color.bold('Usage:')} ${[path, ...usage, ...(flags.length > 0 ? ['[FLAGS]'] : []), ...(module.takesRest ? ['...'] : [])].join(' ')}`,
     ...section(

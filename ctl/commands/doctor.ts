@@ -12,7 +12,7 @@ const PAINT = { OK: color.green, FAIL: color.red, SKIP: color.dim };
 export default defineCommand({
   meta: {
     name: 'doctor',
-    description: 'Checks project, credentials, bucket, LaunchPad and Docker, and says how to mend each',
+    description: 'checks project, credentials, bucket, LaunchPad and Docker, and says how to mend each',
   },
   args: {
     l: {

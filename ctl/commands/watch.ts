@@ -16,7 +16,7 @@ const FAILURES_TOLD = 3;
 export default defineCommand({
   meta: {
     name: 'watch',
-    description: 'Shows workflows live until they end; exit code 0 when all are COMPLETED, else 1',
+    description: 'shows workflows live until they end; exit code 0 when all are COMPLETED, else 1',
   },
   args: {
     i: {

@@ -4,7 +4,7 @@ import { version } from '../../core/version.ts';
 import { columns } from '../command_line.ts';
 import { hint } from '../nearest.ts';
 import { color, printLine } from '../output.ts';
-import { type LpadFlag, parseLpad } from './arguments.ts';
+import { Args, type LpadFlag, parseLpad } from './arguments.ts';
 import type { LpadCommand } from './command.ts';
 import { LPAD_ADMIN, LPAD_ALIASES, LPAD_COMMANDS } from './commands.ts';
 import { globalFlags } from './flags.ts';
@@ -65,11 +65,7 @@ export async function runLpad(
     return 0;
   }
   const both = new Map([...before.args.values, ...args.values]);
-  await using session = new Session(
-    new (args.constructor as typeof import('./arguments.ts').Args)(both),
-    env,
-    cwd,
-  );
+  await using session = new Session(new Args(both), env, cwd);
   return (await command.run(args, session)) ?? 0;
 }
 
@@ -83,7 +79,7 @@ async function help(path: string): Promise<string> {
     Object.entries(LPAD_COMMANDS).map(async ([name, load]) => [name, (await load()).default.summary]),
   );
   return [
-    'FireWorks\u2019 lpad: adds, shows and changes the workflows of a LaunchPad.'.replace('\u2019', "'"),
+    "FireWorks' lpad: adds, shows and changes the workflows of a LaunchPad.",
     '',
     `${color.bold('Usage:')} ${path} [FLAGS] COMMAND ...`,
     '',

@@ -14,7 +14,7 @@ export const examples = ['borealisctl sandbox down', 'borealisctl sandbox down -
 const PATIENCE_MS = 25 * SECOND;
 
 export default defineCommand({
-  meta: { name: 'down', description: 'Stops the sandbox and its VMs; does nothing when none runs' },
+  meta: { name: 'down', description: 'stops the sandbox and its VMs; does nothing when none runs' },
   args: {
     dir: dirFlag,
     purge: { type: 'boolean', description: 'delete its folder too: LaunchPad, buckets, logs' },

@@ -15,7 +15,7 @@ export const examples = [
 ];
 
 export default defineCommand({
-  meta: { name: 'mongo', description: 'Serves the one-machine LaunchPad alone, on 127.0.0.1, until Ctrl-C' },
+  meta: { name: 'mongo', description: 'serves the one-machine LaunchPad alone, on 127.0.0.1, until Ctrl-C' },
   args: {
     dir: { type: 'string', valueHint: 'D', description: 'folder of the data (~/.borealis/mongo)' },
     memory: { type: 'boolean', description: 'keep the data in memory: all is gone at the end' },

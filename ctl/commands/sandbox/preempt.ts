@@ -12,7 +12,7 @@ export const examples = [
 export default defineCommand({
   meta: {
     name: 'preempt',
-    description: 'Takes a VM away as Google does with spot VMs: a notice, then at most 30 s',
+    description: 'takes a VM away as Google does with spot VMs: a notice, then at most 30 s',
   },
   args: {
     vm: { type: 'positional', required: true, description: 'name of the VM' },

@@ -14,7 +14,7 @@ export const takesRest = true;
 export default defineCommand({
   meta: {
     name: 'run',
-    description: "Runs a command that finds the sandbox's LaunchPad and Google's APIs (-- CMD...)",
+    description: "runs a command that finds the sandbox's LaunchPad and Google's APIs (-- CMD...)",
   },
   args: { dir: dirFlag },
   async run({ args, rawArgs }) {

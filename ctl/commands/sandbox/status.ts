@@ -14,7 +14,7 @@ interface Status {
 export default defineCommand({
   meta: {
     name: 'status',
-    description: 'Says whether a sandbox runs, where, and which VMs it has; exit code 1 if none',
+    description: 'says whether a sandbox runs, where, and which VMs it has; exit code 1 if none',
   },
   args: { dir: dirFlag, json: { type: 'boolean', description: 'as JSON' } },
   async run({ args }) {

@@ -16,7 +16,7 @@ export const examples = [
 export default defineCommand({
   meta: {
     name: 'up',
-    description: 'Starts a LaunchPad, Compute Engine, Cloud Storage and Cloud Logging on 127.0.0.1',
+    description: 'starts a LaunchPad, Compute Engine, Cloud Storage and Cloud Logging on 127.0.0.1',
   },
   args: {
     dir: dirFlag,
