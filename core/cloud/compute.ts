@@ -54,7 +54,11 @@ export class Compute {
 
   async #client(): Promise<InstancesClient> {
     if (this.#instances) return this.#instances;
-    const { InstancesClient, ZoneOperationsClient } = await import('@google-cloud/compute');
+    // These two files alone: the package's own index loads a hundred other clients, which costs a binary 0.2 s of start.
+    const [{ InstancesClient }, { ZoneOperationsClient }] = await Promise.all([
+      import('@google-cloud/compute/build/src/v1/instances_client.js'),
+      import('@google-cloud/compute/build/src/v1/zone_operations_client.js'),
+    ]);
     const options = await clientOptions(this.endpoints.compute, this.project);
     this.#operations = new ZoneOperationsClient(options);
     this.#instances = new InstancesClient(options);

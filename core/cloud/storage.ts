@@ -67,17 +67,20 @@ export class Storage {
     if (!this.#client) {
       const { IdempotencyStrategy, Storage: Google } = await import('@google-cloud/storage');
       const apiEndpoint = this.endpoints.storage?.href.replace(/\/$/, '');
-      this.#client = new Google({
-        ...(this.project && { projectId: this.project }),
-        ...(apiEndpoint && { apiEndpoint }),
-        crc32cGenerator: () => new NativeCrc32c(),
-        // The same bytes under the same name: a repeated upload does no harm.
-        retryOptions: {
-          autoRetry: true,
-          maxRetries: 5,
-          idempotencyStrategy: IdempotencyStrategy.RetryAlways,
-        },
-      });
+      // The library takes the variable for the whole base path and leaves out /storage/v1, which emulators expect.
+      const variable = process.env.STORAGE_EMULATOR_HOST;
+      delete process.env.STORAGE_EMULATOR_HOST;
+      try {
+        this.#client = new Google({
+          ...(this.project && { projectId: this.project }),
+          ...(apiEndpoint && { apiEndpoint }),
+          crc32cGenerator: () => new NativeCrc32c(),
+          // The same bytes under the same name: a repeated upload does no harm.
+          retryOptions: { autoRetry: true, maxRetries: 5, idempotencyStrategy: IdempotencyStrategy.RetryAlways },
+        });
+      } finally {
+        if (variable !== undefined) process.env.STORAGE_EMULATOR_HOST = variable;
+      }
     }
     return this.#client.bucket(name);
   }
