@@ -4,7 +4,7 @@
 export function nearest(typed: string, known: readonly string[]): string | null {
   const plain = (word: string) => word.toLowerCase().replaceAll('_', '-');
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  let bestDistance = Math.ceil(typed.length / 3) + 1;
   for (const word of known) {
     const distance =
       plain(word).startsWith(plain(typed)) && typed.length > 2 ? 1 : edits(plain(typed), plain(word));
