@@ -88,8 +88,7 @@ function ordered(
     return cursor.limit(limit);
   }
   // Python writes BSON dates where it pauses or defuses, and strings everywhere else: they are compared as dates.
-  const isDate = { $eq: [{ $type: '$updated_on' }, 'date'] };
-  const asDate = { $cond: [isDate, '$updated_on', { $dateFromString: { dateString: '$updated_on' } }] };
+  const asDate = { $convert: { input: '$updated_on', to: 'date', onError: '$updated_on' } };
   return collection.aggregate([
     { $match: query },
     { $project: { [field]: 1, updated_on: 1 } },
