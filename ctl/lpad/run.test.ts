@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +19,8 @@ beforeEach(async () => {
   // A database of its own for each test.
   const name = `fw_${crypto.randomUUID().slice(0, 8)}`;
   await write('my_launchpad.yaml', `host: 127.0.0.1\nport: ${mongo.port}\nname: ${name}\n`);
-  return () => rm(cwd, { recursive: true });
 });
+afterEach(() => rm(cwd, { recursive: true }));
 
 const write = (name: string, text: string) => writeFile(join(cwd, name), text);
 const reset = ['reset', '--password', today()];
