@@ -1,4 +1,7 @@
-# Prints how often each word stands in one part: "COUNT WORD" lines.
+# Prints how often each word stands in one part, as lines of "COUNT WORD". Words are of letters; apostrophes may stand within.
 # usage: sh count.sh ROOT NUMBER
-tr -cs "A-Za-z" "\n" < "$1/parts/part-$2.txt" | tr "A-Z" "a-z" |
-  awk 'length($0) > 0 { n[$0]++ } END { for (w in n) print n[w], w }' | sort -k2
+tr 'A-Z' 'a-z' < "$1/parts/part-$2.txt" | tr -cs "a-z'" '\n' | awk '
+  { gsub(/^\047+|\047+$/, "") }
+  $0 != "" { count[$0]++ }
+  END { for (word in count) print count[word], word }
+' | LC_ALL=C sort -k2

@@ -1,25 +1,38 @@
-# The dynamic step: looks at the merged counts and writes an FWAction that adds one concordance step for each of the three
-# most frequent long words, as detours: what follows waits for them.
+# The dynamic step: looks at the merged counts and writes an FWAction that adds one concordance step for each of the four
+# most frequent words of six letters or more. They are detours: what comes after this step waits for them too.
 # usage: sh plan.sh ROOT FILE docker|script
-words=$(awk 'length($2) >= 8 && ++n <= 3 { print $2 }' "$1/merged.txt")
-storage=gs://sandbox/word-atlas
+set -e
+words=$(awk '$2 ~ /^[a-z]+$/ && length($2) >= 6 && ++n <= 4 { print $2 }' "$1/merged.txt")
+
+docker_task() {
+  cat << TASK
+    {"_fw_name": "{{borealis.docker_task.DockerTask}}", "name": "concordance of $1",
+     "image": "borealis-demo:1", "pull": "missing",
+     "internal_prefix": "/work", "storage_prefix": "sandbox/word-atlas",
+     "inputs": ["/work/input/text.txt", "/work/input/steps/concordance.sh"],
+     "outputs": [">/work/concordance/$1.txt"],
+     "command": ["sh", "/work/input/steps/concordance.sh", "/work", "$1"], "timeout": 120}
+TASK
+}
+
+script_task() {
+  cat << TASK
+    {"_fw_name": "ScriptTask", "script": "set -e; \
+borealisctl storage cp gs://sandbox/word-atlas/input/ input/; \
+sh input/steps/concordance.sh . $1 > $1.txt; \
+borealisctl storage cp $1.txt gs://sandbox/word-atlas/concordance/"}
+TASK
+}
+
 {
-  printf '{"stored_data": {"words": "%s"}, "detours": [' "$(echo $words)"
-  comma=
+  echo "{\"stored_data\": {\"words\": \"$(echo $words)\"}, \"detours\": ["
+  between=
   for word in $words; do
-    printf '%s\n{"name": "concordance of %s", "spec": {"_tasks": [' "$comma" "$word"
-    if [ "$3" = docker ]; then
-      printf '{"_fw_name": "DockerTask", "name": "concordance of %s", "image": "borealis-demo:1", "pull": "missing",' "$word"
-      printf ' "internal_prefix": "/work", "storage_prefix": "sandbox/word-atlas", "inputs": ["/work/input/"],'
-      printf ' "outputs": [">/work/concordance/%s.txt"],' "$word"
-      printf ' "command": ["sh", "/work/input/steps/concordance.sh", "/work", "%s"]}' "$word"
-    else
-      printf '{"_fw_name": "ScriptTask", "script": "set -e; borealisctl storage cp %s/input/ input/;' "$storage"
-      printf ' sh input/steps/concordance.sh . %s > c.txt; borealisctl storage cp c.txt %s/concordance/%s.txt"}' "$word" "$storage" "$word"
-    fi
-    printf ']}}'
-    comma=,
+    echo "$between{\"name\": \"concordance of $word\", \"spec\": {\"_tasks\": ["
+    "$3_task" "$word"
+    echo ']}}'
+    between=,
   done
-  printf ']}\n'
+  echo ']}'
 } > "$2"
-echo "The longest-winded words: $(echo $words)"
+echo "These words get a concordance:" $words
