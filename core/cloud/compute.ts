@@ -74,7 +74,10 @@ export class Compute {
     const client = await this.#client();
     const vms: Vm[] = [];
     try {
-      for await (const [, scoped] of client.aggregatedListAsync({ project: this.project, filter }, { autoPaginate: false })) {
+      for await (const [, scoped] of client.aggregatedListAsync(
+        { project: this.project, filter },
+        { autoPaginate: false },
+      )) {
         for (const instance of scoped.instances ?? []) vms.push(vmOf(instance));
       }
     } catch (thrown) {

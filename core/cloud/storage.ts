@@ -76,7 +76,11 @@ export class Storage {
           ...(apiEndpoint && { apiEndpoint }),
           crc32cGenerator: () => new NativeCrc32c(),
           // The same bytes under the same name: a repeated upload does no harm.
-          retryOptions: { autoRetry: true, maxRetries: 5, idempotencyStrategy: IdempotencyStrategy.RetryAlways },
+          retryOptions: {
+            autoRetry: true,
+            maxRetries: 5,
+            idempotencyStrategy: IdempotencyStrategy.RetryAlways,
+          },
         });
       } finally {
         if (variable !== undefined) process.env.STORAGE_EMULATOR_HOST = variable;

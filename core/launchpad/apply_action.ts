@@ -1,16 +1,16 @@
 /** What a finished Firework's FWAction does to its workflow (`Workflow.apply_action`, `Workflow.append_wf`). */
 import { BorealisError } from '../errors.ts';
-import { fireworkDocument, type NewWorkflow, newWorkflow } from './add.ts';
+import { fireworkDocument, type NewFirework, type NewWorkflow, newWorkflow } from './add.ts';
 import { applyMod } from './dict_mods.ts';
-import { type FWAction, parseFWAction, RANK } from './model.ts';
-import type { OpenWorkflow } from './open_workflow.ts';
+import type { LaunchPad } from './launchpad.ts';
+import { changesSpecs, type FWAction, parseFWAction, RANK } from './model.ts';
+import { OpenWorkflow } from './open_workflow.ts';
 import { representativeLaunch } from './states.ts';
 import { copy, type Doc, isDoc, TYPED, typed } from './values.ts';
 
 /** Applies `action` of Firework `fwId`: specs first, then defusals, detours, appended workflows, additions. */
 export async function applyAction(workflow: OpenWorkflow, fwId: number, action: FWAction): Promise<void> {
-  const updates = Object.keys(action.update_spec).length > 0 || action.mod_spec.length > 0;
-  if (updates) {
+  if (changesSpecs(action)) {
     const targets = action.propagate
       ? await descendants(workflow, fwId)
       : [...new Set(workflow.children(fwId))];
@@ -28,18 +28,62 @@ export async function applyAction(workflow: OpenWorkflow, fwId: number, action: 
       if (state !== 'FIZZLED' && state !== 'COMPLETED') workflow.setState(id, 'DEFUSED');
     }
   }
-  for (const detour of action.detours) await append(workflow, newWorkflow(detour), [fwId], [true]);
-  for (const { workflow: more, parents, detour } of action.append_wfs) {
-    await append(
-      workflow,
-      newWorkflow(more),
-      [fwId, ...parents],
-      [detour, ...parents.map(() => false)],
-      action,
-      fwId,
-    );
-  }
-  for (const addition of action.additions) await append(workflow, newWorkflow(addition), [fwId], [false]);
+  const additions: Addition[] = [
+    ...action.detours.map((dict) => ({ workflow: newWorkflow(dict), parents: [fwId], detours: [true] })),
+    ...action.append_wfs.map(({ workflow: dict, parents, detour }) => ({
+      workflow: newWorkflow(dict),
+      parents: [fwId, ...parents],
+      detours: [detour, ...parents.map(() => false)],
+      pull: { own: action, ownId: fwId },
+    })),
+    ...action.additions.map((dict) => ({ workflow: newWorkflow(dict), parents: [fwId], detours: [false] })),
+  ];
+  const ids = await idsFor(workflow.launchpad, additions);
+  for (const addition of additions) await append(workflow, addition, ids);
+}
+
+/** A workflow that is added below `parents`. Where `detours` says so, a parent's own children wait for its leaves as well. */
+interface Addition {
+  workflow: NewWorkflow;
+  parents: number[];
+  detours: boolean[];
+  /** Its roots get what completed parents changed in their children's specs; `own` is what `ownId` changes just now. */
+  pull?: { own?: FWAction; ownId?: number };
+}
+
+/** Ids are handed out in the order of the old ones, for all that one action adds together (`_upsert_fws`). */
+async function idsFor(
+  launchpad: LaunchPad,
+  additions: readonly Addition[],
+): Promise<Map<NewFirework, number>> {
+  const all = additions.flatMap(({ workflow }) => workflow.fireworks).sort((a, b) => a.fwId - b.fwId);
+  if (all.length === 0) return new Map();
+  const first = await launchpad.newIds('next_fw_id', all.length);
+  return new Map(all.map((firework, i) => [firework, first + i]));
+}
+
+/**
+ * Adds a workflow below Fireworks of one that is there (`LaunchPad.append_wf`). With `detour` their children wait for it too.
+ * With `pull`, as usual, its roots get what completed parents changed in their children's specs. Returns the new ids.
+ */
+export async function appendWorkflow(
+  launchpad: LaunchPad,
+  addition: NewWorkflow,
+  parents: number[],
+  o: { detour?: boolean; pull?: boolean } = {},
+): Promise<number[]> {
+  const { detour = false, pull = true } = o;
+  const [first] = parents;
+  if (first === undefined) throw new BorealisError('A workflow is appended to at least one Firework');
+  const added = {
+    workflow: addition,
+    parents,
+    detours: parents.map(() => detour),
+    ...(pull && { pull: {} }),
+  };
+  return await OpenWorkflow.change(launchpad, first, async (workflow) =>
+    append(workflow, added, await idsFor(launchpad, [added])),
+  );
 }
 
 async function changeSpecs(
@@ -74,54 +118,43 @@ async function descendants(workflow: OpenWorkflow, fwId: number): Promise<number
   return [...seen];
 }
 
-/**
- * Adds a workflow below `parents`. Where `detours` says so, the parent's own children wait for its leaves as well. With
- * `pull`, what completed parents changed in their children's specs is changed in its roots too.
- */
-export async function append(
+async function append(
   workflow: OpenWorkflow,
-  addition: NewWorkflow,
-  parents: number[],
-  detours: boolean[],
-  own?: FWAction,
-  ownId?: number,
-  pull = own !== undefined,
+  addition: Addition,
+  ids: ReadonlyMap<NewFirework, number>,
 ): Promise<number[]> {
+  const { parents, detours, pull } = addition;
+  const { fireworks, links, roots } = addition.workflow;
   await workflow.loadWhole();
+  // What an earlier detour or addition of the same action brought does not count: it neither hinders nor waits for this one.
+  const before = (parent: number) => workflow.children(parent).filter((child) => !workflow.isNew(child));
   for (const [i, parent] of parents.entries()) {
-    if (!workflow.ids().includes(parent))
-      throw new BorealisError(`Firework ${parent} is not in this workflow`);
-    const late =
-      detours[i] && workflow.children(parent).find((child) => RANK[workflow.stateOf(child)] > RANK.WAITING);
+    if (!workflow.has(parent)) throw new BorealisError(`Firework ${parent} is not in this workflow`);
+    const late = detours[i] && before(parent).find((child) => RANK[workflow.stateOf(child)] > RANK.WAITING);
     if (late)
       throw new BorealisError(
         `Firework ${parent} cannot detour: its child ${late} is ${workflow.stateOf(late)} already`,
       );
   }
-  const first = await workflow.launchpad.newIds('next_fw_id', addition.fireworks.length);
-  // Ids are handed out in the order of the old ones (`_upsert_fws`).
-  const sorted = [...addition.fireworks].sort((a, b) => a.fwId - b.fwId);
-  const newId = new Map(sorted.map((firework, i) => [firework.fwId, first + i]));
+  const newId = new Map(fireworks.map((firework) => [firework.fwId, ids.get(firework) as number]));
   const idOf = (old: number) => newId.get(old) as number;
-  const detoured = parents.flatMap((parent, i) => (detours[i] ? workflow.children(parent) : []));
+  const detoured = parents.flatMap((parent, i) => (detours[i] ? before(parent) : []));
   const followers = [...new Set(detoured)];
-  for (const firework of sorted) {
-    const children = (addition.links.get(firework.fwId) ?? []).map(idOf);
+  for (const firework of [...fireworks].sort((a, b) => a.fwId - b.fwId)) {
+    const children = (links.get(firework.fwId) ?? []).map(idOf);
     const leaf = children.length === 0;
     workflow.add(fireworkDocument(firework, idOf(firework.fwId)), leaf ? [...followers] : children);
   }
-  const roots = addition.roots.map(idOf);
   for (const parent of parents) {
-    for (const root of roots) {
+    for (const root of roots.map(idOf)) {
       workflow.link(parent, root);
       if (!pull) continue;
-      const action = parent === ownId ? own : await completedAction(workflow, parent);
+      const action = parent === pull.ownId ? pull.own : await completedAction(workflow, parent);
       if (action) changeSpec(workflow.node(root).spec as Doc, action);
     }
   }
-  workflow.relink();
   const { refresh } = await import('./refresh.ts');
-  for (const firework of addition.fireworks) await refresh(workflow, idOf(firework.fwId));
+  for (const firework of fireworks) await refresh(workflow, idOf(firework.fwId));
   return [...newId.values()];
 }
 

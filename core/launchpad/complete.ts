@@ -1,62 +1,99 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
 import type { Claim } from './claim.ts';
+import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { type FWAction, fwAction, type State } from './model.ts';
+import { type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { refresh } from './refresh.ts';
-import { type Doc, isoTime, numberOf, TYPED, timeOf, typed } from './values.ts';
+import { prepare, refresh, refreshFirework } from './refresh.ts';
+import { rerun } from './rerun.ts';
+import { type Doc, isoTime, numberOf, TYPED, typed } from './values.ts';
 
 /** A launch document may be 16 MiB; an action near that goes to GridFS, as Python FireWorks does. */
 const LARGEST_ACTION = 15 * 1024 * 1024;
 
 /**
- * Ends a RUNNING launch and brings its Firework and workflow up to date. False, and nothing is written, when the launch is
- * not RUNNING any more: it was judged lost and its Firework may be running elsewhere; these results are not wanted.
+ * The launch to end. All of a claim is best: with `startedAt` the launch need not be read again, with `spec` it is known
+ * whether other Fireworks may share it. `endedAt` is set here: a second attempt, after the LaunchPad was away, knows by it
+ * that the first one's write arrived.
+ */
+export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
+  Partial<Pick<Claim, 'spec' | 'startedAt' | 'endedAt'>>;
+
+/**
+ * Ends a RUNNING launch and brings its Firework and workflow up to date. `action` null leaves the launch without one
+ * (`mark_fizzled`). False when the launch is not RUNNING any more, or its Firework was rerun meanwhile: it may be running
+ * elsewhere, these results are not wanted, and nothing but the launch itself can have been written.
  *
- * A crash after the launch is written leaves its Firework RUNNING: `detectLostRuns` finds that and finishes the job.
+ * Four round trips: the launch is ended while the lock is taken; the Firework, its children and what they wait for are
+ * read; Fireworks are written; the workflow is written and unlocked. A crash after the launch is written leaves its Firework
+ * RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost run.
  */
 export async function complete(
   launchpad: LaunchPad,
-  claim: Pick<Claim, 'fwId' | 'launchId'>,
-  action: FWAction,
+  claim: Ending,
+  action: FWAction | null,
+  state: 'COMPLETED' | 'FIZZLED',
+): Promise<boolean> {
+  const { fwId, launchId } = claim;
+  const [ended, opened] = await Promise.allSettled([
+    endLaunch(launchpad, claim, action, state),
+    OpenWorkflow.open(launchpad, fwId),
+  ]);
+  if (opened.status === 'rejected') throw opened.reason;
+  const workflow = opened.value;
+  let current = false;
+  try {
+    if (ended.status === 'rejected') throw ended.reason;
+    if (ended.value) {
+      await prepare(workflow, fwId, { state, action });
+      current = workflow.node(fwId).launches.includes(launchId);
+    }
+    if (current) {
+      await refresh(workflow, fwId, { state, action: action ?? fwAction() });
+      await workflow.commit(fwId);
+    } else await workflow.abandon();
+  } catch (thrown) {
+    await workflow.abandon();
+    throw thrown;
+  }
+  if (current && (claim.spec === undefined || '_dupefinder' in claim.spec))
+    await refreshSharing(launchpad, claim);
+  return current;
+}
+
+/** Writes the end of the launch, when it is RUNNING still. */
+async function endLaunch(
+  launchpad: LaunchPad,
+  claim: Ending,
+  action: FWAction | null,
   state: 'COMPLETED' | 'FIZZLED',
 ): Promise<boolean> {
   const { launches } = launchpad;
-  const mine = { launch_id: claim.launchId, state: 'RUNNING' };
-  const launch = await launches.findOne(mine, { projection: { state_history: 1, time_start: 1 }, ...TYPED });
-  if (!launch) return false;
-  const stored = await fitting(launchpad, claim.launchId, typed(action) as Doc);
-  const ended = await launches.updateOne(mine, { $set: { action: stored, ...ending(launch, state) } });
-  if (ended.matchedCount === 0) return false;
-  await OpenWorkflow.change(launchpad, claim.fwId, (workflow) =>
-    refresh(workflow, claim.fwId, { state, action }),
-  );
-  await refreshDuplicates(launchpad, claim);
-  return true;
-}
-
-/** The fields that a launch gets at its end: its state, a line in its history, and how long it ran. */
-export function ending(launch: Document, state: State): Document {
-  const at = new Date();
-  const history = [...(launch.state_history as Doc[])];
-  const last = history.at(-1);
-  const entry: Doc = { state, created_on: isoTime(at) };
-  // The checkpoint stays with what did not complete: a rerun can recover from it.
-  if (state !== 'COMPLETED' && last?.checkpoint) entry.checkpoint = last.checkpoint;
-  const start = timeOf(launch.time_start);
-  return {
-    state,
-    state_history: [...history, entry],
-    time_end: isoTime(at),
-    runtime_secs: start ? (at.getTime() - start.getTime()) / 1000 : null,
-  };
+  const { launchId, startedAt } = claim;
+  const stored = action && (await fitting(launchpad, launchId, typed(action) as Doc));
+  const second = claim.endedAt !== undefined;
+  claim.endedAt ??= new Date();
+  const running: Document = { launch_id: launchId, state: 'RUNNING' };
+  let update: Document;
+  if (state === 'COMPLETED' && startedAt) update = completion(startedAt, claim.endedAt);
+  else {
+    const projection = { state_history: 1, time_start: 1 };
+    const launch = await launches.findOne(running, { projection, ...TYPED });
+    update = launch ? ending(launch, state, claim.endedAt) : {};
+  }
+  if (update.$set) {
+    const set = { ...update.$set, ...(stored && { action: stored }) };
+    if ((await launches.updateOne(running, { ...update, $set: set })).matchedCount > 0) return true;
+  }
+  if (!second) return false;
+  const mine = { launch_id: launchId, state, time_end: isoTime(claim.endedAt) };
+  return (await launches.findOne(mine, { projection: { _id: 1 } })) !== null;
 }
 
 async function fitting(launchpad: LaunchPad, launchId: number, action: Doc): Promise<Doc> {
-  const { BSON } = await import('mongodb');
+  const { BSON, GridFSBucket } = await import('mongodb');
   if (BSON.calculateObjectSize(action) < LARGEST_ACTION) return action;
-  const { GridFSBucket } = await import('mongodb');
   const { toJson } = await import('./json.ts');
   const bucket = new GridFSBucket(launchpad.db, { bucketName: 'fw_gridfs' });
   // A second attempt (the LaunchPad was away) replaces the first: the index allows one file for a launch.
@@ -70,23 +107,22 @@ async function fitting(launchpad: LaunchPad, launchId: number, action: Doc): Pro
   return { gridfs_id: upload.id.toString() };
 }
 
-/** Other Fireworks that share this launch (duplicates that Python found) follow it. */
-async function refreshDuplicates(
-  launchpad: LaunchPad,
-  claim: Pick<Claim, 'fwId' | 'launchId'>,
-): Promise<void> {
-  const others = { launches: claim.launchId, fw_id: { $ne: claim.fwId } };
-  for await (const { fw_id } of launchpad.fireworks.find(others, { projection: { fw_id: 1 } })) {
-    const fwId = numberOf(fw_id);
-    await OpenWorkflow.change(launchpad, fwId, (workflow) => refresh(workflow, fwId));
-  }
+/**
+ * Other Fireworks that share this launch follow it. A duplicate finder of Python's own may have found this Firework though
+ * its spec names none: such a thief stays RUNNING with an ended launch until the next lost-run sweep.
+ */
+async function refreshSharing(launchpad: LaunchPad, { fwId, launchId }: Ending): Promise<void> {
+  const others = { launches: launchId, fw_id: { $ne: fwId } };
+  for await (const { fw_id } of launchpad.fireworks.find(others, { projection: { fw_id: 1 } }))
+    await refreshFirework(launchpad, numberOf(fw_id));
 }
 
 /**
  * Gives a Firework back unfinished: its worker must stop (preempted, told to quit at once). The launch is kept in the
  * history as FIZZLED with the reason, and the Firework is READY again at once. False when it was no longer ours.
  *
- * A crash after the first write leaves a FIZZLED launch of a RUNNING Firework: a lost-run sweep reruns it.
+ * A crash after the first write leaves a FIZZLED launch of a RUNNING Firework: a lost-run sweep refreshes it, and a person
+ * sees it FIZZLED with the reason.
  */
 export async function giveUp(
   launchpad: LaunchPad,
@@ -100,9 +136,9 @@ export async function giveUp(
   });
   if (!launch) return false;
   const action = fwAction({ stored_data: { _message: why, _preempted: true }, exit: true });
-  const ended = await launchpad.launches.updateOne(mine, { $set: { action, ...ending(launch, 'FIZZLED') } });
+  const { $set } = ending(launch, 'FIZZLED');
+  const ended = await launchpad.launches.updateOne(mine, { $set: { action, ...$set } });
   if (ended.matchedCount === 0) return false;
-  const { rerun } = await import('./rerun.ts');
   await rerun(launchpad, claim.fwId);
   return true;
 }

@@ -1,10 +1,12 @@
 /** The LaunchPad: a connection to the database that is the only truth about work. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Collection, Db, Document, MongoClient, MongoClientOptions } from 'mongodb';
 import { BorealisError, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
 import { SECOND } from '../wait.ts';
 import { createIndexes } from './indexes.ts';
-import type { LockManners } from './lock.ts';
+import type { LockManners, OwnLocks } from './lock.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
 
 export interface LaunchPadOptions {
@@ -24,6 +26,11 @@ export class LaunchPad implements AsyncDisposable {
   readonly workflows: Collection<Document>;
   readonly offlineRuns: Collection<Document>;
   readonly ids: Collection<Document>;
+  readonly locks: OwnLocks = {
+    name: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
+    live: new Set(),
+    taken: 0,
+  };
 
   private constructor(
     readonly client: MongoClient,
@@ -92,7 +99,11 @@ export class LaunchPad implements AsyncDisposable {
     if ((await this.fireworks.findOne({}, { projection: { _id: 1 } })) !== null) return false;
     await createIndexes(this);
     // Of several who begin at once one alone inserts: `_id` is unique.
-    await this.ids.updateOne({ _id: -1 as never }, { $setOnInsert: { next_fw_id: 1, next_launch_id: 1 } }, { upsert: true });
+    await this.ids.updateOne(
+      { _id: -1 as never },
+      { $setOnInsert: { next_fw_id: 1, next_launch_id: 1 } },
+      { upsert: true },
+    );
     return true;
   }
 

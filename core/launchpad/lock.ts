@@ -1,6 +1,7 @@
 /**
  * The lock of a workflow: FireWorks' `locked` field (`WFLock`). Python loads a workflow, works on it and writes it back
  * whole; whoever writes in between would be overwritten. So every change of a workflow here is made under the same lock.
+ * `locked_by`, ours alone, says which take of which connection holds it: Python neither needs nor minds it.
  */
 import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
@@ -12,51 +13,103 @@ export interface LockManners {
   expiresMs: number;
 }
 
+/** What a connection knows of the locks that it took. */
+export interface OwnLocks {
+  /** Before the slash of every `locked_by` of this connection. */
+  name: string;
+  /** Those that are held, or are being taken, just now. */
+  live: Set<string>;
+  taken: number;
+}
+
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 500;
 
+export interface Lock {
+  workflow: Document;
+  lockedBy: string;
+  /** True when it was taken over from a holder that died: the workflow may be half changed. */
+  broken: boolean;
+}
+
 /**
  * Takes the lock of the workflow that has Firework `fwId`, waiting for whoever holds it, and returns the fields of
- * `projection`. `broken` is true when a dead holder's lock was taken over: the workflow may be half changed then.
+ * `projection`.
  *
- * A crash while holding it leaves `locked: true`; the next one who waits breaks it after `expiresMs` and repairs.
+ * A crash while holding it leaves `locked: true`; the next one who waits breaks it after `expiresMs` and repairs. When only
+ * the server was away, and this connection finds its own lock that it could not give back, it takes it over at once.
  */
-export async function takeLock(
+export async function takeLock(launchpad: LaunchPad, fwId: number, projection: Document): Promise<Lock> {
+  const { locks } = launchpad;
+  const lockedBy = `${locks.name}/${++locks.taken}`;
+  locks.live.add(lockedBy);
+  try {
+    return await take(launchpad, fwId, projection, lockedBy);
+  } catch (thrown) {
+    locks.live.delete(lockedBy);
+    throw thrown;
+  }
+}
+
+async function take(
   launchpad: LaunchPad,
   fwId: number,
   projection: Document,
-): Promise<{ workflow: Document; broken: boolean }> {
-  const { workflows, lock } = launchpad;
-  const asked = { projection: { updated_on: 1, ...projection }, returnDocument: 'after' } as const;
+  lockedBy: string,
+): Promise<Lock> {
+  const { workflows, lock, locks } = launchpad;
+  const asked = { projection, returnDocument: 'after' } as const;
+  const mark = { $set: { locked: true, locked_by: lockedBy } };
   let seen: string | null = null;
   let since = Date.now();
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 1.6, LONGEST_WAIT_MS)) {
     const free = { nodes: fwId, locked: { $exists: false } };
-    const workflow = await workflows.findOneAndUpdate(free, { $set: { locked: true } }, asked);
-    if (workflow) return { workflow, broken: false };
-    const held = await workflows.findOne({ nodes: fwId }, { projection: { updated_on: 1, locked: 1 } });
+    const workflow = await workflows.findOneAndUpdate(free, mark, asked);
+    if (workflow) return { workflow, lockedBy, broken: false };
+    const held = await workflows.findOne(
+      { nodes: fwId },
+      { projection: { updated_on: 1, locked: 1, locked_by: 1 } },
+    );
     if (!held) throw new BorealisError(`No workflow has a Firework with fw_id ${fwId}`);
-    const now = String(held.updated_on?.valueOf());
+    const now = `${held.updated_on?.valueOf()} ${held.locked_by}`;
     if (now !== seen) {
       seen = now;
       since = Date.now();
     }
-    if (Date.now() - since > lock.expiresMs) {
-      launchpad.log.warning(
-        `The lock of the workflow of Firework ${fwId} was held for ${lock.expiresMs / 1000} s: its holder is taken for dead`,
-      );
+    const holder = String(held.locked_by ?? '');
+    const leftByMe = holder.startsWith(`${locks.name}/`) && !locks.live.has(holder);
+    const expired = Date.now() - since > lock.expiresMs;
+    if (held.locked && (leftByMe || expired)) {
+      if (expired)
+        launchpad.log.warning(
+          `The lock of the workflow of Firework ${fwId} was held for ${lock.expiresMs / 1000} s: its holder is taken for dead`,
+        );
+      const same = {
+        _id: held._id,
+        updated_on: held.updated_on,
+        locked_by: held.locked_by ?? { $exists: false },
+      };
       const taken = await workflows.findOneAndUpdate(
-        { _id: held._id, updated_on: held.updated_on },
-        { $set: { locked: true, updated_on: new Date() } },
+        same,
+        { $set: { ...mark.$set, updated_on: new Date() } },
         asked,
       );
-      if (taken) return { workflow: taken, broken: true };
+      if (taken) return { workflow: taken, lockedBy, broken: true };
     }
     await sleep(jitter(wait, 0.5));
   }
 }
 
-/** Gives a lock back. Harmless when it is no longer there. */
-export async function releaseLock(launchpad: LaunchPad, workflowId: unknown): Promise<void> {
-  await launchpad.workflows.updateOne({ _id: workflowId as never }, { $unset: { locked: '' } });
+/** The update that gives a lock back. */
+export const UNLOCK = { locked: '', locked_by: '' } as const;
+
+/** Gives a lock back without any other change. Harmless when it is no longer ours. */
+export async function releaseLock(
+  launchpad: LaunchPad,
+  workflowId: unknown,
+  lockedBy: string,
+): Promise<void> {
+  launchpad.locks.live.delete(lockedBy);
+  const mine = { _id: workflowId as never, locked_by: lockedBy };
+  await launchpad.workflows.updateOne(mine, { $unset: UNLOCK });
 }

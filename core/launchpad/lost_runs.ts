@@ -1,10 +1,11 @@
 /** Finding what dead workers left (`LaunchPad.detect_lostruns`). */
 import type { Document } from 'mongodb';
-import { ending } from './complete.ts';
+import { ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
-import { type Doc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
+import { representativeLaunch } from './states.ts';
+import { type Doc, isDoc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
 
 export interface LostRunsOptions {
   /** A RUNNING launch whose heartbeat is older than this is lost. FireWorks: 4 hours. */
@@ -31,16 +32,22 @@ export interface LostRuns {
 
 export const RUN_EXPIRATION_SECS = 4 * 3600;
 
+/** A launch that ended this recently may still be on its way to its Firework. */
+const SETTLE_SECS = 30;
+
+/** How many Fireworks are looked up together. */
+const CHUNK = 500;
+
 /** Looks for lost runs and does with them what the options say. Safe to run by many at once, beside Python's. */
 export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = {}): Promise<LostRuns> {
   const { expirationSecs = RUN_EXPIRATION_SECS } = o;
-  const cutoff = isoTime(new Date(Date.now() - expirationSecs * 1000));
+  const cutoff = before(expirationSecs);
   const stale = { $elemMatch: { state: 'RUNNING', updated_on: { $lte: cutoff } } };
   const query: Document = { ...o.launchQuery, state: 'RUNNING', state_history: stale };
   if (o.query) query.fw_id = { $in: await launchpad.fireworks.distinct('fw_id', o.query) };
   const launchIds: number[] = [];
   const candidates = new Set<number>();
-  const projection = { launch_id: 1, fw_id: 1, state_history: 1 };
+  const projection = { launch_id: 1, fw_id: 1, 'state_history.state': 1, ...HISTORY_TIMES };
   for await (const launch of launchpad.launches.find(query, { projection })) {
     if (!runtimeFits(launch, o)) continue;
     launchIds.push(numberOf(launch.launch_id));
@@ -51,10 +58,19 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
     for (const launchId of launchIds)
       await fizzle(launchpad, launchId, cutoff, o.rerun ? new Set(fwIds) : null);
   }
-  const inconsistentFwIds = await inconsistent(launchpad, o.query);
-  if (o.refresh) for (const fwId of inconsistentFwIds) await refreshFirework(launchpad, fwId);
+  const settled = before(Math.min(Math.max(expirationSecs, 0), SETTLE_SECS));
+  const inconsistentFwIds: number[] = [];
+  for await (const { fwId, lost } of inconsistent(launchpad, settled, o.query)) {
+    inconsistentFwIds.push(fwId);
+    if (lost && o.rerun) await rerun(launchpad, fwId);
+    else if (o.refresh) await refreshFirework(launchpad, fwId);
+  }
   return { launchIds, fwIds, inconsistentFwIds };
 }
+
+const HISTORY_TIMES = { 'state_history.created_on': 1, 'state_history.updated_on': 1 } as const;
+
+const before = (secs: number) => isoTime(new Date(Date.now() - secs * 1000));
 
 function runtimeFits(launch: Document, o: LostRunsOptions): boolean {
   if (o.maxRuntimeSecs === undefined && o.minRuntimeSecs === undefined) return true;
@@ -90,7 +106,8 @@ async function lostFireworks(
 
 /**
  * Ends one lost launch, unless its heartbeat came back or somebody else ended it: of several sweepers one alone does
- * this, so that a Firework is rerun once.
+ * this, so that a Firework is rerun once. A crash after it leaves a RUNNING Firework whose launch is FIZZLED without an
+ * action: the next sweep finds it inconsistent and reruns it.
  */
 async function fizzle(
   launchpad: LaunchPad,
@@ -103,41 +120,96 @@ async function fizzle(
     state: 'RUNNING',
     state_history: { $elemMatch: { state: 'RUNNING', updated_on: { $lte: cutoff } } },
   };
-  const launch = await launchpad.launches.findOne(stillLost, TYPED);
+  const { fireworks, launches, offlineRuns } = launchpad;
+  const launch = await launches.findOne(stillLost, TYPED);
   if (!launch) return;
-  const { matchedCount } = await launchpad.launches.updateOne(stillLost, { $set: ending(launch, 'FIZZLED') });
+  const { matchedCount } = await launches.updateOne(stillLost, ending(launch, 'FIZZLED'));
   if (matchedCount === 0) return;
-  await launchpad.offlineRuns.updateMany({ launch_id: launchId }, { $set: { deprecated: true } });
-  const fwId = numberOf(launch.fw_id);
-  await refreshFirework(launchpad, fwId);
-  if (rerunThese?.has(fwId)) await rerun(launchpad, fwId);
+  await offlineRuns.updateMany({ launch_id: launchId }, { $set: { deprecated: true } });
+  const sharing = await fireworks.find({ launches: launchId }, { projection: { fw_id: 1 } }).toArray();
+  const own = numberOf(launch.fw_id);
+  const again = rerunThese?.has(own) === true;
+  for (const fwId of sharing.map(({ fw_id }) => numberOf(fw_id)))
+    if (!again || fwId !== own) await refreshFirework(launchpad, fwId);
+  if (again) await rerun(launchpad, own);
 }
 
-async function inconsistent(launchpad: LaunchPad, query?: Document): Promise<number[]> {
-  const ids: number[] = [];
+/**
+ * RUNNING Fireworks none of whose launches runs. `lost`: what speaks for the Firework was judged lost or given back, so
+ * that it should run again; else its end only has to be brought to it.
+ */
+async function* inconsistent(
+  launchpad: LaunchPad,
+  settled: string,
+  query?: Document,
+): AsyncGenerator<{ fwId: number; lost: boolean }> {
   const running = launchpad.fireworks.find(
     { ...query, state: 'RUNNING' },
-    { projection: { fw_id: 1, launches: 1 } },
+    { projection: { fw_id: 1, launches: 1, updated_on: 1 } },
   );
+  let chunk: Document[] = [];
   for await (const firework of running) {
-    const launches = (firework.launches as number[]).map(numberOf);
-    const active = { launch_id: { $in: launches }, state: { $in: ['RUNNING', 'RESERVED'] } };
-    if (launches.length > 0 && !(await launchpad.launches.findOne(active, { projection: { _id: 1 } })))
-      ids.push(numberOf(firework.fw_id));
+    if (chunk.push(firework) < CHUNK) continue;
+    yield* ended(launchpad, chunk, settled);
+    chunk = [];
   }
-  return ids;
+  yield* ended(launchpad, chunk, settled);
 }
+
+interface Ended {
+  launch_id: number;
+  state: 'FIZZLED' | 'COMPLETED';
+  time_end: string | null;
+  lost: boolean;
+}
+
+async function* ended(
+  { launches }: LaunchPad,
+  fireworks: readonly Document[],
+  settled: string,
+): AsyncGenerator<{ fwId: number; lost: boolean }> {
+  if (fireworks.length === 0) return;
+  const ids = fireworks.flatMap((firework) => (firework.launches as unknown[]).map(numberOf));
+  const found = new Map<number, Ended>();
+  // Of the actions only what tells a lost or given-back run from one that failed.
+  const projection = {
+    launch_id: 1,
+    state: 1,
+    time_end: 1,
+    'action.exit': 1,
+    'action.gridfs_id': 1,
+    ...GIVEN_BACK,
+  };
+  for await (const { launch_id, state, time_end, action } of launches.find(
+    { launch_id: { $in: ids } },
+    { projection },
+  )) {
+    const lost =
+      state === 'FIZZLED' &&
+      (!isDoc(action) || (isDoc(action.stored_data) && action.stored_data._preempted === true));
+    found.set(numberOf(launch_id), { launch_id: numberOf(launch_id), state, time_end, lost });
+  }
+  for (const firework of fireworks) {
+    const own = (firework.launches as unknown[]).flatMap((id) => found.get(numberOf(id)) ?? []);
+    const active = own.some(({ state }) => state !== 'FIZZLED' && state !== 'COMPLETED');
+    const last =
+      own
+        .map(({ time_end }) => time_end ?? '')
+        .sort()
+        .at(-1) ?? String(firework.updated_on);
+    if (active || last > settled) continue;
+    yield { fwId: numberOf(firework.fw_id), lost: representativeLaunch(own)?.lost ?? true };
+  }
+}
+
+const GIVEN_BACK = { 'action.stored_data._preempted': 1 } as const;
 
 /**
  * Puts Fireworks back to READY that a worker reserved and never started: it died between two writes. Reservations of a
  * queue have a launch and are not touched. Returns their ids.
  */
 export async function freeUnstarted(launchpad: LaunchPad, olderThanSecs: number): Promise<number[]> {
-  const old = {
-    state: 'RESERVED',
-    launches: { $size: 0 },
-    updated_on: { $lte: isoTime(new Date(Date.now() - olderThanSecs * 1000)) },
-  };
+  const old = { state: 'RESERVED', launches: { $size: 0 }, updated_on: { $lte: before(olderThanSecs) } };
   const ids = (await launchpad.fireworks.find(old, { projection: { fw_id: 1 } }).toArray()).map((doc) =>
     numberOf(doc.fw_id),
   );

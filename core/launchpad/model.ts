@@ -192,6 +192,11 @@ export function parseFWAction(value: unknown, source = 'FWAction'): FWAction {
   throw new BorealisError(`${source}: ${issue?.path.join('.') || 'it'} ${issue?.message}`);
 }
 
+/** True when the action changes the specs of its Firework's children. */
+export function changesSpecs(action: FWAction): boolean {
+  return Object.keys(action.update_spec).length > 0 || action.mod_spec.length > 0;
+}
+
 /** True when the action ends its Firework: no later Firetask runs (`FWAction.skip_remaining_tasks`). */
 export function endsFirework(action: FWAction): boolean {
   const grows = action.detours.length + action.additions.length + action.append_wfs.length > 0;

@@ -3,34 +3,24 @@
  * only their links and states. So a rocket costs the same in a workflow of ten Fireworks and of ten thousand.
  *
  * Changes are gathered here and written by `commit` in an order that a crash can be repaired from:
- *   1. new Fireworks        a crash leaves Fireworks that no workflow names: never run, deleted by nobody, harmless;
+ *   1. new Fireworks        a crash leaves Fireworks that no workflow names: never run (they are WAITING or no worker's to
+ *                           take before 4), deleted by nobody, harmless;
  *   2. changed children     specs and states; a READY child may start at once;
  *   3. the Firework itself  a crash before this leaves it RUNNING with a finished launch: detect_lostruns finds and
  *                           refreshes it (2 is then done again: the same states; mod_spec like `_push` may apply twice,
- *                           as in Python FireWorks);
+ *                           as in Python FireWorks). 2 and 3 are one command;
  *   4. the workflow         a crash before this leaves the lock and old fw_states: the next one who waits for the lock
  *                           breaks it and repairs the workflow from its Fireworks.
  */
-import type { AnyBulkWriteOperation, Document } from 'mongodb';
+import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
+import { type Node, writesOf } from './firework_writes.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { releaseLock, takeLock } from './lock.ts';
+import { releaseLock, takeLock, UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
-import { parentLinks, workflowState } from './states.ts';
-import { type Doc, isoTime, numberOf, plain, TYPED } from './values.ts';
-
-/** A Firework of an open workflow. `spec` is typed, and there only after `loadSpecs`. */
-export interface Node {
-  fwId: number;
-  state: State;
-  launches: number[];
-  archivedLaunches: number[];
-  allowFizzledParents: boolean;
-  hasFizzledParents: boolean;
-  spec?: Doc;
-  /** What `commit` has to write. */
-  changed: Set<'state' | 'spec' | 'launches'>;
-}
+import { workflowState } from './states.ts';
+import { type Others, othersThan } from './surroundings.ts';
+import { type Doc, numberOf, plain, TYPED } from './values.ts';
 
 const NODE_FIELDS = {
   fw_id: 1,
@@ -45,43 +35,67 @@ const NODE_FIELDS = {
 /** How many ids one query names at most. */
 const CHUNK = 5000;
 
+/** States that a workflow is RUNNING with, as long as something in it runs or has completed. */
+const ORDINARY: readonly State[] = ['COMPLETED', 'RUNNING', 'READY', 'WAITING', 'RESERVED'];
+
 export class OpenWorkflow {
   readonly #nodes = new Map<number, Node>();
   readonly #children = new Map<number, number[]>();
   readonly #parents = new Map<number, number[]>();
   readonly #states = new Map<number, State>();
-  readonly #added: Document[] = [];
-  #linksChanged = false;
+  readonly #storedStates = new Map<number, State>();
+  readonly #added: (Document & { fw_id: number })[] = [];
+  /** The ids of `#added`. */
+  readonly #fresh = new Set<number>();
+  readonly #relinked = new Set<number>();
   #whole = false;
+  #others: { changing: readonly number[]; answer: Promise<Others> } | null = null;
 
   private constructor(
     readonly launchpad: LaunchPad,
     readonly id: unknown,
+    readonly lockedBy: string,
     public state: State,
   ) {}
 
+  /** Takes the lock of the workflow of `fwId`. Whoever opens it must `commit` or `abandon` it. */
+  static async open(launchpad: LaunchPad, fwId: number): Promise<OpenWorkflow> {
+    const fields = { state: 1, [`links.${fwId}`]: 1, [`parent_links.${fwId}`]: 1, [`fw_states.${fwId}`]: 1 };
+    const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields);
+    const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
+    workflow.#take(document, [fwId]);
+    try {
+      if (broken) await workflow.repair();
+    } catch (thrown) {
+      await workflow.abandon();
+      throw thrown;
+    }
+    return workflow;
+  }
+
   /**
-   * Takes the lock of the workflow of `fwId`, calls `work`, writes what it changed, gives the lock back. When `work` throws,
-   * nothing is written. A workflow whose lock was broken is first repaired from its Fireworks.
+   * Opens the workflow of `fwId`, calls `work`, writes what it changed, gives the lock back. When `work` throws, nothing is
+   * written. A workflow whose lock was broken is first repaired from its Fireworks.
    */
   static async change<T>(
     launchpad: LaunchPad,
     fwId: number,
     work: (workflow: OpenWorkflow) => Promise<T>,
   ): Promise<T> {
-    const fields = { state: 1, [`links.${fwId}`]: 1, [`parent_links.${fwId}`]: 1, [`fw_states.${fwId}`]: 1 };
-    const { workflow: document, broken } = await takeLock(launchpad, fwId, fields);
-    const workflow = new OpenWorkflow(launchpad, document._id, document.state as State);
-    workflow.#take(document, [fwId]);
+    const workflow = await OpenWorkflow.open(launchpad, fwId);
     try {
-      if (broken) await workflow.#repair();
       const result = await work(workflow);
-      await workflow.#commit(fwId);
+      await workflow.commit(fwId);
       return result;
     } catch (thrown) {
-      await releaseLock(launchpad, document._id).catch(() => {});
+      await workflow.abandon();
       throw thrown;
     }
+  }
+
+  /** Gives the lock back and writes nothing. */
+  async abandon(): Promise<void> {
+    await releaseLock(this.launchpad, this.id, this.lockedBy).catch(() => {});
   }
 
   children(id: number): number[] {
@@ -106,6 +120,10 @@ export class OpenWorkflow {
     return [...this.#children.keys()];
   }
 
+  has(id: number): boolean {
+    return this.#children.has(id);
+  }
+
   #known<T>(map: Map<number, T>, id: number): T {
     const value = map.get(id);
     if (value === undefined) throw new Error(`Firework ${id} was not loaded`);
@@ -124,7 +142,7 @@ export class OpenWorkflow {
     if (parents.length > CHUNK) return await this.loadWhole();
     if (parents.length > 0) {
       const document = await this.#read(parents.map((id) => `fw_states.${id}`));
-      for (const id of parents) this.#states.set(id, document.fw_states?.[id] as State);
+      for (const id of parents) this.#takeState(document, id);
     }
   }
 
@@ -151,37 +169,53 @@ export class OpenWorkflow {
     for (const id of ids) {
       this.#children.set(id, ((document.links?.[id] ?? []) as unknown[]).map(numberOf));
       this.#parents.set(id, ((document.parent_links?.[id] ?? []) as unknown[]).map(numberOf));
-      const state = document.fw_states?.[id] as State | undefined;
-      if (state) this.#states.set(id, state);
+      this.#takeState(document, id);
     }
   }
 
-  /** Reads the Fireworks `ids`, without their specs. */
-  async loadNodes(ids: readonly number[]): Promise<void> {
+  #takeState(document: Document, id: number): void {
+    const state = document.fw_states?.[id] as State | undefined;
+    if (!state) return;
+    this.#storedStates.set(id, state);
+    // What was changed since, and is not written yet, counts more.
+    if (!this.#states.has(id)) this.#states.set(id, state);
+  }
+
+  /** Reads the Fireworks `ids`; their specs too, with the types of their values kept, when asked for. */
+  async loadNodes(ids: readonly number[], withSpecs = false): Promise<void> {
     const missing = [...new Set(ids)].filter((id) => !this.#nodes.has(id));
+    const projection = withSpecs
+      ? { fw_id: 1, state: 1, launches: 1, archived_launches: 1, spec: 1 }
+      : NODE_FIELDS;
     for (let i = 0; i < missing.length; i += CHUNK) {
       const query = { fw_id: { $in: missing.slice(i, i + CHUNK) } };
-      for await (const document of this.launchpad.fireworks.find(query, { projection: NODE_FIELDS })) {
-        const fwId = numberOf(document.fw_id);
-        this.#nodes.set(fwId, {
-          fwId,
-          state: document.state as State,
-          launches: (document.launches ?? []).map(numberOf),
-          archivedLaunches: (document.archived_launches ?? []).map(numberOf),
-          allowFizzledParents: Boolean(document.spec?._allow_fizzled_parents),
-          hasFizzledParents: document.spec?._fizzled_parents !== undefined,
-          changed: new Set(),
-        });
-      }
+      for await (const document of this.launchpad.fireworks.find(query, { projection, ...TYPED }))
+        this.#takeNode(document, withSpecs);
     }
     const gone = missing.find((id) => !this.#nodes.has(id));
     if (gone !== undefined)
       throw new BorealisError(`Firework ${gone} is named by its workflow but is not in the database`);
   }
 
-  /** Reads the specs of loaded Fireworks, with the types of their values kept. */
+  #takeNode(document: Document, withSpec: boolean): void {
+    const fwId = numberOf(document.fw_id);
+    const state = document.state as State;
+    this.#nodes.set(fwId, {
+      fwId,
+      state,
+      stateBefore: state,
+      launches: (document.launches ?? []).map(numberOf),
+      archivedLaunches: (document.archived_launches ?? []).map(numberOf),
+      allowFizzledParents: Boolean(plain(document.spec?._allow_fizzled_parents)),
+      hasFizzledParents: document.spec?._fizzled_parents !== undefined,
+      ...(withSpec && { spec: document.spec as Doc }),
+      changed: new Set(),
+    });
+  }
+
+  /** Reads the specs of Fireworks, with the types of their values kept. */
   async loadSpecs(ids: readonly number[]): Promise<void> {
-    await this.loadNodes(ids);
+    await this.loadNodes(ids, true);
     const missing = ids.filter((id) => this.node(id).spec === undefined);
     if (missing.length === 0) return;
     const found = this.launchpad.fireworks.find(
@@ -189,6 +223,12 @@ export class OpenWorkflow {
       { projection: { fw_id: 1, spec: 1 }, ...TYPED },
     );
     for await (const document of found) this.node(numberOf(document.fw_id)).spec = document.spec as Doc;
+  }
+
+  /** Begins to ask, so that `commit` need not wait, what the workflow's state depends on when `changing` alone change. */
+  foreseeState(changing: readonly number[]): void {
+    this.#others ??= { changing, answer: othersThan(this.launchpad, this.id, changing) };
+    this.#others.answer.catch(() => {});
   }
 
   /** Sets a Firework's state, in its own document and in the workflow's. */
@@ -205,129 +245,138 @@ export class OpenWorkflow {
     this.#states.set(id, state);
   }
 
-  /** Adds a Firework document under a new id, with its children. Links from parents are the caller's. */
-  add(document: Document & { fw_id: number }, children: number[]): void {
+  /** Whether any Firework but `id` has a state that is not written yet: then stored states do not tell all. */
+  changedBeside(id: number): boolean {
+    if (this.#added.length > 0) return true;
+    for (const [other, state] of this.#states) {
+      if (other !== id && this.#storedStates.has(other) && this.#storedStates.get(other) !== state)
+        return true;
+    }
+    return false;
+  }
+
+  /** True for a Firework that `add` brought. */
+  isNew(id: number): boolean {
+    return this.#fresh.has(id);
+  }
+
+  /** Adds a Firework document under a new id, with its children. Links from parents are the caller's. After `loadWhole`. */
+  add(document: Document & { fw_id: number }, children: readonly number[]): void {
     const fwId = document.fw_id;
     this.#added.push(document);
-    this.#children.set(fwId, children);
+    this.#fresh.add(fwId);
+    this.#children.set(fwId, []);
+    this.#parents.set(fwId, []);
     this.#states.set(fwId, 'WAITING');
-    this.#nodes.set(fwId, {
-      fwId,
-      state: 'WAITING',
-      launches: [],
-      archivedLaunches: [],
-      allowFizzledParents: Boolean(plain(document.spec._allow_fizzled_parents)),
-      hasFizzledParents: document.spec._fizzled_parents !== undefined,
-      spec: document.spec as Doc,
-      changed: new Set(),
-    });
-    this.#linksChanged = true;
+    this.#takeNode({ ...document, state: 'WAITING' }, true);
+    this.#relinked.add(fwId);
+    for (const child of children) this.link(fwId, child);
   }
 
+  /** Makes `child` wait for `parent` too. After `loadWhole`; both may have been added just now. */
   link(parent: number, child: number): void {
     this.children(parent).push(child);
-    this.#linksChanged = true;
+    this.#relinked.add(parent);
+    const parents = this.#parents.get(child);
+    if (parents) parents.push(parent);
+    else this.#parents.set(child, [parent]);
+    this.#relinked.add(child);
   }
 
-  /** Makes `parents` agree with the links after Fireworks were added. After `loadWhole`. */
-  relink(): void {
-    const parents = parentLinks(Object.fromEntries(this.#children));
-    for (const id of this.#children.keys()) this.#parents.set(id, parents[id] ?? []);
-  }
-
-  /** Sets every Firework's state in the workflow document to the Firework's own, which is the truth. */
-  async #repair(): Promise<void> {
+  /** Sets every Firework's state in the workflow document to the Firework's own, which is the truth, and refreshes all. */
+  async repair(): Promise<void> {
     await this.loadWhole();
     await this.loadNodes(this.ids());
     for (const id of this.ids()) this.#states.set(id, this.node(id).state);
     const { refresh } = await import('./refresh.ts');
-    for (const id of this.ids()) await refresh(this, id);
+    for (const id of this.ids()) {
+      const { state, launches } = this.node(id);
+      // A worker took it a moment ago and has no launch yet: to refresh it would offer it to a second one.
+      if (state === 'RESERVED' && launches.length === 0) continue;
+      await refresh(this, id);
+    }
   }
 
-  async #commit(fwId: number): Promise<void> {
-    const { fireworks, workflows } = this.launchpad;
+  /** Writes what changed, `fwId` last of the Fireworks, and gives the lock back. */
+  async commit(fwId: number): Promise<void> {
+    const { fireworks, workflows, locks } = this.launchpad;
+    const state = this.#newState();
+    state.catch(() => {});
     if (this.#added.length > 0) {
       for (const document of this.#added) document.state = this.node(document.fw_id).state;
       await fireworks.insertMany(this.#added);
     }
-    const fresh = new Set(this.#added.map((document) => document.fw_id as number));
-    const changed = [...this.#nodes.values()].filter(
-      (node) => node.changed.size > 0 && !fresh.has(node.fwId),
+    const fresh = this.#fresh;
+    const others = [...this.#nodes.values()].filter(({ fwId: id }) => id !== fwId && !fresh.has(id));
+    const own = this.#nodes.get(fwId);
+    const writes = writesOf(own ? [...others, own] : others);
+    if (writes.length > 0) await fireworks.bulkWrite(writes, { ordered: true });
+    const { matchedCount } = await workflows.updateOne(
+      { _id: this.id as never, locked_by: this.lockedBy },
+      { ...this.#workflowChanges(await state, fresh), $unset: UNLOCK },
     );
-    const others = changed.filter((node) => node.fwId !== fwId);
-    if (others.length > 0) await fireworks.bulkWrite(writesOf(others), { ordered: false });
-    const own = changed.filter((node) => node.fwId === fwId);
-    if (own.length > 0) await fireworks.bulkWrite(writesOf(own));
-    await workflows.updateOne(
-      { _id: this.id as never },
-      { $set: await this.#workflowChanges(), $unset: { locked: '' } },
-    );
+    locks.live.delete(this.lockedBy);
+    if (matchedCount > 0) return;
+    // Somebody took us for dead and broke the lock. What was written to the Fireworks stands; the workflow follows them.
+    this.launchpad.log.warning(`The lock of the workflow of Firework ${fwId} was broken while it was held`);
+    await OpenWorkflow.change(this.launchpad, fwId, (workflow) => workflow.repair());
   }
 
-  async #workflowChanges(): Promise<Document> {
-    const state = await this.#newState();
+  #workflowChanges(state: State, fresh: ReadonlySet<number>): Document {
     const set: Document = { state, updated_on: new Date() };
-    if (this.#linksChanged || this.#whole) {
-      set.fw_states = Object.fromEntries(this.#states);
-      if (this.#linksChanged) {
-        set.links = Object.fromEntries(this.#children);
-        set.parent_links = parentLinks(set.links);
-        set.nodes = this.ids();
-      }
-    } else {
-      const touched = [...this.#nodes.keys()];
-      for (const id of touched) set[`fw_states.${id}`] = this.stateOf(id);
+    for (const [id, own] of this.#states)
+      if (this.#storedStates.get(id) !== own) set[`fw_states.${id}`] = own;
+    for (const id of this.#relinked) {
+      set[`links.${id}`] = this.children(id);
+      const parents = this.parents(id);
+      if (parents.length > 0) set[`parent_links.${id}`] = parents;
     }
-    return set;
+    return { $set: set, ...(fresh.size > 0 && { $push: { nodes: { $each: [...fresh] } } }) };
   }
 
   /**
    * The workflow's state. While nothing is held or fizzled and the change was not at a leaf, it can only be RUNNING once
-   * something has completed: then the other states need not be read.
+   * something has completed: then the other states need not be looked at.
    */
   async #newState(): Promise<State> {
     const nodes = [...this.#nodes.values()];
-    const simple = this.state === 'RUNNING' && !this.#whole && !this.#linksChanged;
-    const plainStates = ['COMPLETED', 'RUNNING', 'READY', 'WAITING', 'RESERVED'];
-    const running = nodes.some((node) => node.state === 'COMPLETED' || node.state === 'RUNNING');
-    if (
-      simple &&
-      running &&
-      nodes.every(
-        (n) => plainStates.includes(n.state) && (n.state !== 'COMPLETED' || this.children(n.fwId).length > 0),
-      )
-    ) {
-      return 'RUNNING';
-    }
-    await this.loadWhole();
-    const states = Object.fromEntries(this.#states);
-    const links = Object.fromEntries(this.#children);
-    const fizzled = this.ids().filter((id) => this.#states.get(id) === 'FIZZLED');
+    const goesOn = nodes.some(({ state }) => state === 'COMPLETED' || state === 'RUNNING');
+    const ordinary = nodes.every(
+      ({ fwId, state }) =>
+        ORDINARY.includes(state) && (state !== 'COMPLETED' || (this.#children.get(fwId)?.length ?? 0) > 0),
+    );
+    if (this.state === 'RUNNING' && goesOn && ordinary && this.#relinked.size === 0) return 'RUNNING';
+    const { states, fizzled, leavesCompleted } = await this.#overall();
+    await this.loadAround(fizzled);
     await this.loadNodes(fizzled.flatMap((id) => this.children(id)));
-    return workflowState({ links, states, allowsFizzledParents: (id) => this.node(id).allowFizzledParents });
+    const childrenOfFizzled = fizzled.map((id) =>
+      this.children(id).map((child) => this.node(child).allowFizzledParents),
+    );
+    return workflowState({ states, leavesCompleted, childrenOfFizzled });
   }
-}
 
-function writesOf(nodes: readonly Node[]): AnyBulkWriteOperation<Document>[] {
-  const now = isoTime();
-  const writes: AnyBulkWriteOperation<Document>[] = [];
-  // Fireworks that only change their state are changed together: a fan-out of thousands is a handful of writes.
-  const byState = Map.groupBy(
-    nodes.filter((node) => node.changed.size === 1 && node.changed.has('state')),
-    (node) => node.state,
-  );
-  for (const [state, group] of byState) {
-    const filter = { fw_id: { $in: group.map((node) => node.fwId) } };
-    writes.push({ updateMany: { filter, update: { $set: { state, updated_on: now } } } });
+  async #overall(): Promise<{ states: Set<State>; fizzled: number[]; leavesCompleted: boolean }> {
+    const known = [...this.#states].filter(([id, state]) => this.#storedStates.get(id) !== state);
+    if (this.#whole) {
+      const leaves = this.ids().filter((id) => this.children(id).length === 0);
+      return {
+        states: new Set(this.#states.values()),
+        fizzled: this.ids().filter((id) => this.stateOf(id) === 'FIZZLED'),
+        leavesCompleted: leaves.every((id) => this.stateOf(id) === 'COMPLETED'),
+      };
+    }
+    const changing = known.map(([id]) => id);
+    const foreseen = this.#others;
+    const fits = foreseen && foreseen.changing.length >= changing.length;
+    const asked = fits && changing.every((id) => foreseen.changing.includes(id)) ? foreseen : null;
+    const answer = await (asked?.answer ?? othersThan(this.launchpad, this.id, changing));
+    const own = (asked?.changing ?? changing).map((id) => [id, this.stateOf(id)] as const);
+    return {
+      states: new Set([...answer.states, ...own.map(([, state]) => state)]),
+      fizzled: [...answer.fizzled, ...own.filter(([, state]) => state === 'FIZZLED').map(([id]) => id)],
+      leavesCompleted:
+        answer.leavesCompleted &&
+        own.every(([id, state]) => state === 'COMPLETED' || !answer.leaves.includes(id)),
+    };
   }
-  for (const node of nodes) {
-    if (node.changed.size === 1 && node.changed.has('state')) continue;
-    const set: Document = {};
-    if (node.changed.has('state')) Object.assign(set, { state: node.state, updated_on: now });
-    if (node.changed.has('spec')) set.spec = node.spec;
-    if (node.changed.has('launches'))
-      Object.assign(set, { launches: node.launches, archived_launches: node.archivedLaunches });
-    writes.push({ updateOne: { filter: { fw_id: node.fwId }, update: { $set: set } } });
-  }
-  return writes;
 }

@@ -1,16 +1,44 @@
 /** Refreshing a Firework: its state from its parents and launches, and what follows from it (`Workflow.refresh`). */
-import type { Document } from 'mongodb';
 import { applyAction } from './apply_action.ts';
+import { reportFizzledParents } from './fizzled_parents.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { type FWAction, parseFWAction, type State } from './model.ts';
+import { changesSpecs, type FWAction, parseFWAction, type State } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { isHeld, type LaunchState, refreshedState, representativeLaunch } from './states.ts';
+import { isDone, isHeld, type LaunchState, refreshedState, representativeLaunch } from './states.ts';
 import { storedAction } from './stored_action.ts';
-import { type Doc, TYPED } from './values.ts';
+import { waitingForOthers } from './surroundings.ts';
+import { type Doc, isDoc, numberOf, TYPED } from './values.ts';
 
 /** Recomputes the state of `fwId` under the lock of its workflow, and of everything that depends on it. */
 export async function refreshFirework(launchpad: LaunchPad, fwId: number): Promise<void> {
   await OpenWorkflow.change(launchpad, fwId, (workflow) => refresh(workflow, fwId));
+}
+
+/** Children that are asked about one by one; more are looked up in the whole workflow, which costs no more then. */
+const FEW = 200;
+
+/** What is known of children before they are refreshed: those that wait for another parent of theirs. */
+const waiting = new WeakMap<OpenWorkflow, Promise<Set<number>>>();
+
+/** Reads in one round trip what the end of `fwId` needs: itself, its children, and what they and the workflow depend on. */
+export async function prepare(
+  workflow: OpenWorkflow,
+  fwId: number,
+  end: { state: State; action: FWAction | null },
+): Promise<void> {
+  const children = [...new Set(workflow.children(fwId))];
+  const few = children.length > 0 && children.length <= FEW;
+  const asked = few ? waitingForOthers(workflow.launchpad, workflow.id, fwId, children) : null;
+  if (asked) waiting.set(workflow, asked);
+  // Only at a leaf, or where something is amiss, the state of the workflow depends on more than this Firework.
+  if (children.length === 0 || end.state === 'FIZZLED' || workflow.state !== 'RUNNING')
+    workflow.foreseeState([fwId, ...(few ? children : [])]);
+  const specs = end.state === 'COMPLETED' && end.action !== null && changesSpecs(end.action);
+  await Promise.all([
+    workflow.loadNodes(specs ? [fwId] : [fwId, ...children]),
+    specs && workflow.loadNodes(children, true),
+    asked,
+  ]);
 }
 
 /**
@@ -28,9 +56,9 @@ export async function refresh(
     workflow.setWorkflowState(fwId, node.state);
     return;
   }
-  const launches: LaunchState[] = known
-    ? [{ launch_id: 0, state: known.state, time_end: null }]
-    : await launchStates(workflow.launchpad, node.launches);
+  const launches = known
+    ? [{ launch_id: 0, state: known.state }]
+    : await launchStates(workflow, node.launches);
   const before = node.state;
   const parents = workflow.parents(fwId);
   const state = refreshedState({ ...node, parents: parents.map((id) => workflow.stateOf(id)), launches });
@@ -45,23 +73,48 @@ export async function refresh(
   if (state === 'COMPLETED' || state === 'FIZZLED') await refreshChildren(workflow, fwId);
 }
 
-/** Children in one go: their Fireworks, links and parents' states are read together. */
+/** Children in one go: what their states depend on is read together. */
 async function refreshChildren(workflow: OpenWorkflow, fwId: number): Promise<void> {
-  const children = workflow.children(fwId);
+  const children = [...new Set(workflow.children(fwId))];
   if (children.length === 0) return;
-  await Promise.all([workflow.loadNodes(children), workflow.loadAround(children)]);
-  for (const child of [...children]) {
-    // Without launches nothing has to be read to refresh it: most children.
-    await refresh(workflow, child);
+  await workflow.loadNodes(children);
+  const others = await othersOf(workflow, fwId, children);
+  if (others === null) await workflow.loadAround(children);
+  for (const child of children) {
+    const node = workflow.node(child);
+    // Most children have no launch yet and wait for all their parents: then this is all there is to know.
+    const simple = others !== null && node.launches.length === 0 && !node.allowFizzledParents;
+    if (!simple) await refresh(workflow, child);
+    else if (isHeld(node.state)) workflow.setWorkflowState(child, node.state);
+    else {
+      const ready = !others.has(child) && isDone(workflow.stateOf(fwId), false);
+      workflow.setState(child, ready ? 'READY' : 'WAITING');
+    }
   }
 }
 
-async function launchStates(launchpad: LaunchPad, ids: readonly number[]): Promise<LaunchState[]> {
+/** Those of `children` that wait for other parents; null when what is stored does not tell, or there are too many. */
+async function othersOf(
+  workflow: OpenWorkflow,
+  fwId: number,
+  children: number[],
+): Promise<Set<number> | null> {
+  if (workflow.changedBeside(fwId) || children.length > FEW) return null;
+  const prepared = waiting.get(workflow);
+  waiting.delete(workflow);
+  return await (prepared ?? waitingForOthers(workflow.launchpad, workflow.id, fwId, children));
+}
+
+async function launchStates({ launchpad }: OpenWorkflow, ids: readonly number[]): Promise<LaunchState[]> {
   if (ids.length === 0) return [];
-  const projection = { launch_id: 1, state: 1, time_end: 1 };
+  const projection = { launch_id: 1, state: 1 };
   const found = await launchpad.launches.find({ launch_id: { $in: [...ids] } }, { projection }).toArray();
+  const states = new Map(found.map((launch) => [numberOf(launch.launch_id), launch.state as State]));
   // In the order of the Firework's list: the first of equal rank speaks.
-  return ids.flatMap((id) => found.filter((launch) => launch.launch_id === id)) as unknown as LaunchState[];
+  return ids.flatMap((launch_id) => {
+    const state = states.get(launch_id);
+    return state ? [{ launch_id, state }] : [];
+  });
 }
 
 async function actionOf(launchpad: LaunchPad, launches: readonly LaunchState[]): Promise<FWAction> {
@@ -70,45 +123,6 @@ async function actionOf(launchpad: LaunchPad, launches: readonly LaunchState[]):
     { launch_id: id },
     { projection: { action: 1, launch_id: 1 }, ...TYPED },
   );
-  return parseFWAction(
-    await storedAction(launchpad, (launch?.action ?? {}) as Doc),
-    `the action of launch ${id}`,
-  );
-}
-
-/** Tells a child that allows them which of its parents are FIZZLED: whole Fireworks with their launches, as Python does. */
-async function reportFizzledParents(workflow: OpenWorkflow, fwId: number): Promise<void> {
-  const fizzled = workflow.parents(fwId).filter((id) => workflow.stateOf(id) === 'FIZZLED');
-  if (fizzled.length === 0) return;
-  const { fireworks, launches } = workflow.launchpad;
-  const reports: Document[] = [];
-  for (const id of fizzled) {
-    const parent = await fireworks.findOne({ fw_id: id }, { projection: { _id: 0 }, ...TYPED });
-    if (!parent) continue;
-    const full = async (ids: unknown) => {
-      const found = await launches
-        .find(
-          { launch_id: { $in: ids as never[] } },
-          {
-            projection: { _id: 0, time_start: 0, time_end: 0, runtime_secs: 0, reservedtime_secs: 0 },
-            ...TYPED,
-          },
-        )
-        .toArray();
-      return found;
-    };
-    const { launches: own, archived_launches: archived, ...rest } = parent;
-    const [now, old] = [await full(own), await full(archived)];
-    reports.push({
-      ...rest,
-      state: 'FIZZLED',
-      ...(now.length > 0 && { launches: now }),
-      ...(old.length > 0 && { archived_launches: old }),
-    });
-  }
-  await workflow.loadSpecs([fwId]);
-  const node = workflow.node(fwId);
-  (node.spec as Doc)._fizzled_parents = reports;
-  node.hasFizzledParents = true;
-  node.changed.add('spec');
+  const action = isDoc(launch?.action) ? await storedAction(launchpad, launch.action as Doc) : {};
+  return parseFWAction(action, `the action of launch ${id}`);
 }

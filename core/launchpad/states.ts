@@ -13,22 +13,17 @@ import { RANK, type State } from './model.ts';
 export interface LaunchState {
   launch_id: number;
   state: State;
-  time_end: string | null;
 }
 
-/** The launch that speaks for a Firework: of the highest rank; among COMPLETED ones the latest. */
+/**
+ * The launch that speaks for a Firework: of the highest rank, among equals the first. (FireWorks means the latest of
+ * several COMPLETED ones, but 2.1.4 takes the first: it collects a launch only when its rank beats all before.)
+ */
 export function representativeLaunch<L extends LaunchState>(launches: readonly L[]): L | null {
   let best: L | null = null;
   for (const launch of launches) {
     const rank = RANK[launch.state];
-    if (rank <= RANK.ARCHIVED) continue;
-    if (!best || rank > RANK[best.state]) best = launch;
-    else if (
-      launch.state === 'COMPLETED' &&
-      best.state === 'COMPLETED' &&
-      (launch.time_end ?? '') > (best.time_end ?? '')
-    )
-      best = launch;
+    if (rank > RANK.ARCHIVED && (!best || rank > RANK[best.state])) best = launch;
   }
   return best;
 }
@@ -36,6 +31,11 @@ export function representativeLaunch<L extends LaunchState>(launches: readonly L
 /** True for states that no refresh changes. */
 export function isHeld(state: State): boolean {
   return state === 'DEFUSED' || state === 'ARCHIVED' || state === 'PAUSED';
+}
+
+/** True when a parent in `state` lets its child go on. */
+export function isDone(state: State, allowFizzledParents: boolean): boolean {
+  return state === 'COMPLETED' || (allowFizzledParents && state === 'FIZZLED');
 }
 
 /** What a Firework's state should be, from its own, its parents', and its launches'. */
@@ -46,36 +46,30 @@ export function refreshedState(firework: {
   launches: readonly LaunchState[];
 }): State {
   if (isHeld(firework.state)) return firework.state;
-  const done = (parent: State) =>
-    parent === 'COMPLETED' || (firework.allowFizzledParents && parent === 'FIZZLED');
-  if (!firework.parents.every(done)) return 'WAITING';
+  if (!firework.parents.every((parent) => isDone(parent, firework.allowFizzledParents))) return 'WAITING';
   return representativeLaunch(firework.launches)?.state ?? 'READY';
 }
 
-/** The state of a workflow, from its Fireworks'. The first rule that applies decides. */
+/** The state of a workflow, from what there is among its Fireworks. The first rule that applies decides. */
 export function workflowState(workflow: {
-  links: Readonly<Record<string, readonly number[]>>;
-  states: Readonly<Record<string, State>>;
-  /** Whether a Firework's spec has `_allow_fizzled_parents`: asked only for children of FIZZLED ones. */
-  allowsFizzledParents: (id: number) => boolean;
+  /** The states that at least one Firework is in. */
+  states: ReadonlySet<State>;
+  /** Whether every Firework without children is COMPLETED. */
+  leavesCompleted: boolean;
+  /** The children of each FIZZLED Firework: whether their specs have `_allow_fizzled_parents`. */
+  childrenOfFizzled: readonly (readonly boolean[])[];
 }): State {
-  const { links, states } = workflow;
-  const all = Object.values(states);
-  const leaves = Object.keys(links).filter((id) => links[id]?.length === 0);
-  const any = (state: State) => all.includes(state);
-  if (leaves.every((id) => states[id] === 'COMPLETED')) return 'COMPLETED';
-  if (all.every((state) => state === 'ARCHIVED')) return 'ARCHIVED';
-  if (any('DEFUSED')) return 'DEFUSED';
-  if (any('PAUSED')) return 'PAUSED';
-  if (any('FIZZLED')) {
-    const fatal = ([id, state]: [string, State]) => {
-      const children = links[id] ?? [];
-      return state === 'FIZZLED' && (children.length === 0 || !children.every(workflow.allowsFizzledParents));
-    };
-    return Object.entries(states).some(fatal) ? 'FIZZLED' : 'RUNNING';
+  const { states, childrenOfFizzled } = workflow;
+  if (workflow.leavesCompleted) return 'COMPLETED';
+  if (states.size === 1 && states.has('ARCHIVED')) return 'ARCHIVED';
+  if (states.has('DEFUSED')) return 'DEFUSED';
+  if (states.has('PAUSED')) return 'PAUSED';
+  if (states.has('FIZZLED')) {
+    const fatal = (allows: readonly boolean[]) => allows.length === 0 || !allows.every(Boolean);
+    return childrenOfFizzled.some(fatal) ? 'FIZZLED' : 'RUNNING';
   }
-  if (any('COMPLETED') || any('RUNNING')) return 'RUNNING';
-  if (any('RESERVED')) return 'RESERVED';
+  if (states.has('COMPLETED') || states.has('RUNNING')) return 'RUNNING';
+  if (states.has('RESERVED')) return 'RESERVED';
   return 'READY';
 }
 

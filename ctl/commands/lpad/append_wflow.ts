@@ -1,7 +1,5 @@
 import { UsageError } from '../../../core/errors.ts';
-import { append } from '../../../core/launchpad/apply_action.ts';
-import { readWorkflowFile } from '../../../core/launchpad/index.ts';
-import { OpenWorkflow } from '../../../core/launchpad/open_workflow.ts';
+import { appendWorkflow, readWorkflowFile } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
 import { mustExist } from '../../lpad/select.ts';
 import { printJson } from '../../output.ts';
@@ -31,11 +29,10 @@ const command: LpadCommand = {
     const addition = await readWorkflowFile(args.need('wf_file', 'lpad append_wflow: -f FILE is missing'));
     const launchpad = await session.launchpad();
     await mustExist(launchpad, parents);
-    const detours = parents.map(() => args.on('detour'));
-    const pull = !args.on('no_pull_spec_mods');
-    const ids = await OpenWorkflow.change(launchpad, parents[0] as number, (workflow) =>
-      append(workflow, addition, parents, detours, undefined, undefined, pull),
-    );
+    const ids = await appendWorkflow(launchpad, addition, parents, {
+      detour: args.on('detour'),
+      pull: !args.on('no_pull_spec_mods'),
+    });
     session.log('INFO', `Appended a workflow. fw_ids: [${ids.join(', ')}]`);
     if (session.json) printJson({ fw_ids: ids });
     return 0;

@@ -1,0 +1,97 @@
+/**
+ * Snapshots of a LaunchPad in the normal form of the recorded scenarios: what differs from run to run is a placeholder that
+ * keeps its type, integers and floats stay apart, dictionaries are compared without order.
+ */
+import { hostname } from 'node:os';
+import type { Document } from 'mongodb';
+import type { LaunchPad } from '../launchpad.ts';
+import { isDoc, isDouble, isInt32, isLong, numberOf, TYPED } from '../values.ts';
+
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+\d\d:\d\d)?$/;
+const TIMES = ['runtime_secs', 'reservedtime_secs', 'elapsed', 'time'];
+
+/** The normal form of a value read with TYPED, or of a recorded one read with `fromJson`. */
+export function normal(value: unknown, key = ''): unknown {
+  if (Array.isArray(value)) return value.map((item) => normal(item, key));
+  if (isInt32(value)) return value.value;
+  if (isLong(value)) {
+    const number = value.toNumber();
+    return Number.isSafeInteger(number) ? number : `long ${value.toString()}`;
+  }
+  if (isDouble(value)) return TIMES.includes(key) ? '<float>' : `float ${value.value}`;
+  if (value instanceof Date) return '<date>';
+  if (typeof value === 'string') return text(value, key);
+  if ((value as { _bsontype?: string } | null)?._bsontype === 'ObjectId') return '<oid>';
+  if (!isDoc(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, normal(inner, name)]));
+}
+
+function text(value: string, key: string): string {
+  if (ISO.test(value)) return value.endsWith('+00:00') ? '<iso+00:00>' : '<iso>';
+  if (key === 'host' || value === hostname()) return '<host>';
+  if (key === 'ip') return '<ip>';
+  if (value.includes('Traceback (most recent call last)'))
+    return `<traceback> ${value.trim().split('\n').at(-1)}`;
+  return value
+    .replace(/\/tmp\/[^\s"']*?\/(launcher_[\d-]+)/g, '<dir>/<launcher>')
+    .replace(/\/tmp\/[\w./-]+/g, '<dir>');
+}
+
+/**
+ * Parents are a set to FireWorks: in a new workflow it lists them in the order in which they name the child, and by id as
+ * soon as any Firework was refreshed. And a workflow that detours two parents of one child is linked to that child twice
+ * by FireWorks, so that what its leaf pushes into the child's spec is pushed twice: that is not copied.
+ */
+function linksAsSets(workflow: Document): Document {
+  const change = (links: Record<string, number[]>, order: boolean) =>
+    Object.fromEntries(
+      Object.entries(links).map(([id, ids]) => {
+        const once = [...new Set(ids)];
+        return [id, order ? once.sort((a, b) => a - b) : once];
+      }),
+    );
+  return {
+    ...workflow,
+    links: change(workflow.links, false),
+    parent_links: change(workflow.parent_links, true),
+    nodes: [...workflow.nodes].sort((a, b) => a - b),
+  };
+}
+
+/**
+ * `LaunchPad.pause_fw`, `defuse_fw` and `archive_wf` of FireWorks 2.1.4 write `updated_on` of a Firework as a BSON date, and
+ * everything else as an ISO string, so that a query or a sort by it misses those. Ours is a string always: not copied.
+ */
+function datesAsText(firework: Document): Document {
+  return firework.updated_on === '<date>' ? { ...firework, updated_on: '<iso+00:00>' } : firework;
+}
+
+export type Snapshot = Record<string, Document[]>;
+
+/** The normal form of recorded collections. */
+export function recorded(collections: Record<string, unknown[]>): Snapshot {
+  return Object.fromEntries(
+    Object.entries(collections).map(([name, rows]) => {
+      const normalised = rows.map((row) => normal(row) as Document);
+      if (name === 'workflows') return [name, normalised.map(linksAsSets)];
+      return [name, name === 'fireworks' ? normalised.map(datesAsText) : normalised];
+    }),
+  );
+}
+
+/** All collections of a LaunchPad as they are now. */
+export async function snapshot(launchpad: LaunchPad): Promise<Snapshot> {
+  const order: Record<string, (row: Document) => number> = {
+    fireworks: (row) => numberOf(row.fw_id),
+    launches: (row) => numberOf(row.launch_id),
+    workflows: (row) => Math.min(...(row.nodes as unknown[]).map(numberOf)),
+    fw_id_assigner: () => 0,
+    offline_runs: (row) => numberOf(row.launch_id),
+  };
+  const collections: Record<string, Document[]> = {};
+  for (const [name, key] of Object.entries(order)) {
+    const rows = await launchpad.db.collection(name).find({}, TYPED).toArray();
+    collections[name] = rows.sort((a, b) => key(a) - key(b));
+  }
+  return recorded(collections);
+}

@@ -1,0 +1,108 @@
+/**
+ * Questions about a whole workflow that the server answers in a few words, so that what a rocket reads does not grow with
+ * the workflow. They look at the workflow document as it is stored: changes that are not written yet are the asker's to add.
+ */
+import type { Document } from 'mongodb';
+import type { LaunchPad } from './launchpad.ts';
+import type { State } from './model.ts';
+
+/** The entries {k: id, v: state} of `fw_states` for which `condition` holds. */
+const statesWhere = (condition: Document): Document => ({
+  $filter: { input: { $objectToArray: '$fw_states' }, as: 's', cond: condition },
+});
+
+const pick = (input: unknown, field: 'k' | 'v'): Document => ({
+  $map: { input, as: 's', in: `$$s.${field}` },
+});
+
+const asked = async (launchpad: LaunchPad, id: unknown, stages: Document[]): Promise<Document> => {
+  const [answer] = await launchpad.workflows.aggregate([{ $match: { _id: id } }, ...stages]).toArray();
+  return answer ?? {};
+};
+
+/**
+ * Of `children` of Firework `parent` those that wait for another parent, one that is not COMPLETED. One short answer,
+ * however many parents a join has.
+ */
+export async function waitingForOthers(
+  launchpad: LaunchPad,
+  workflowId: unknown,
+  parent: number,
+  children: readonly number[],
+): Promise<Set<number>> {
+  if (children.length === 0) return new Set();
+  const others = { $and: [{ $ne: ['$$s.v', 'COMPLETED'] }, { $ne: ['$$s.k', String(parent)] }] };
+  const parentsOf = (child: number): Document => ({
+    $map: { input: { $ifNull: [`$parent_links.${child}`, []] }, as: 'p', in: { $toString: '$$p' } },
+  });
+  const answer = await asked(launchpad, workflowId, [
+    {
+      $project: {
+        open: pick(statesWhere(others), 'k'),
+        ...Object.fromEntries(children.map((child) => [`c${child}`, parentsOf(child)])),
+      },
+    },
+    {
+      $project: Object.fromEntries(
+        children.map((child) => [`c${child}`, { $size: { $setIntersection: [`$c${child}`, '$open'] } }]),
+      ),
+    },
+  ]);
+  return new Set(children.filter((child) => Number(answer[`c${child}`]) > 0));
+}
+
+/** What the state of a workflow depends on, beside the Fireworks that are being changed. */
+export interface Others {
+  /** The states that there are among the others. */
+  states: State[];
+  fizzled: number[];
+  /** Whether all others without children are COMPLETED. */
+  leavesCompleted: boolean;
+  /** Which of `changing` have no children. */
+  leaves: number[];
+}
+
+/** Looks at all Fireworks but `changing`. */
+export async function othersThan(
+  launchpad: LaunchPad,
+  workflowId: unknown,
+  changing: readonly number[],
+): Promise<Others> {
+  const own = changing.map(String);
+  const where = (field: 'v', state: string): Document => ({
+    $filter: { input: '$others', as: 's', cond: { $eq: [`$$s.${field}`, state] } },
+  });
+  const answer = await asked(launchpad, workflowId, [
+    {
+      $project: {
+        others: statesWhere({ $not: [{ $in: ['$$s.k', own] }] }),
+        leaves: pick(
+          {
+            $filter: {
+              input: { $objectToArray: '$links' },
+              as: 's',
+              cond: { $eq: [{ $size: '$$s.v' }, 0] },
+            },
+          },
+          'k',
+        ),
+      },
+    },
+    {
+      $project: {
+        states: { $setUnion: [pick('$others', 'v'), []] },
+        fizzled: pick(where('v', 'FIZZLED'), 'k'),
+        open: {
+          $size: { $setDifference: ['$leaves', { $setUnion: [pick(where('v', 'COMPLETED'), 'k'), own] }] },
+        },
+        leaves: { $setIntersection: ['$leaves', own] },
+      },
+    },
+  ]);
+  return {
+    states: (answer.states ?? []) as State[],
+    fizzled: ((answer.fizzled ?? []) as string[]).map(Number),
+    leavesCompleted: Number(answer.open ?? 0) === 0,
+    leaves: ((answer.leaves ?? []) as string[]).map(Number),
+  };
+}
