@@ -144,7 +144,8 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
       }
       const kept = o.keep && !interruption.signal.aborted;
       // The results alone: the rest is binaries and a cloud that is gone.
-      for (const path of kept ? [bin, sandbox, tmp] : [folder]) await rm(path, { recursive: true, force: true });
+      for (const path of kept ? [bin, sandbox, tmp] : [folder])
+        await rm(path, { recursive: true, force: true });
       if (kept) say(`\nThe results are in ${results}`);
       if (interruption.signal.aborted) return 130;
       if (stage.failed || !clean) return 1;

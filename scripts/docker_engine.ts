@@ -31,13 +31,18 @@ export async function dockerEngine(o: { say: (line: string) => void }): Promise<
   const dockerd = Bun.which('dockerd', { PATH: pathWithSbin() });
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !dockerd) {
     const get = dockerd ? 'sudo systemctl start docker' : 'sudo apt-get install -y docker.io';
-    o.say(`No Docker Engine answers, and one cannot be started here (that needs root and dockerd). To get one: ${get}`);
+    o.say(
+      `No Docker Engine answers, and one cannot be started here (that needs root and dockerd). To get one: ${get}`,
+    );
     return null;
   }
   await sweep();
   try {
     // With a bridge containers reach the network; where the kernel has no iptables for it, without one.
-    return (await start(dockerd, [])) ?? (await start(dockerd, ['--iptables=false', '--ip6tables=false', '--bridge=none']));
+    return (
+      (await start(dockerd, [])) ??
+      (await start(dockerd, ['--iptables=false', '--ip6tables=false', '--bridge=none']))
+    );
   } catch (thrown) {
     o.say(`A Docker Engine could not be started: ${messageOf(thrown)}`);
     return null;
@@ -60,13 +65,32 @@ async function start(dockerd: string, flags: string[]): Promise<DockerEngine | n
   const host = `unix://${folder}/docker.sock`;
   const log = openSync(join(folder, 'dockerd.log'), 'w');
   const child = Bun.spawn(
-    [dockerd, '--host', host, '--data-root', `${folder}/data`, '--exec-root', `${folder}/exec`, '--pidfile', `${folder}/pid`, ...flags],
+    [
+      dockerd,
+      '--host',
+      host,
+      '--data-root',
+      `${folder}/data`,
+      '--exec-root',
+      `${folder}/exec`,
+      '--pidfile',
+      `${folder}/pid`,
+      ...flags,
+    ],
     // A session of its own: a Ctrl-C at the terminal must not end it before the containers.
-    { stdio: ['ignore', log, log], detached: true, env: { ...process.env, PATH: pathWithSbin(), DOCKER_HOST: undefined } },
+    {
+      stdio: ['ignore', log, log],
+      detached: true,
+      env: { ...process.env, PATH: pathWithSbin(), DOCKER_HOST: undefined },
+    },
   );
   closeSync(log);
   const id = identify(child.pid);
-  if (id) await writeFile(join(folder, 'owner.json'), JSON.stringify({ dockerd: id, starter: identify(process.pid) }));
+  if (id)
+    await writeFile(
+      join(folder, 'owner.json'),
+      JSON.stringify({ dockerd: id, starter: identify(process.pid) }),
+    );
   for (const end = Date.now() + 30_000; Date.now() < end && child.exitCode === null; await sleep(100)) {
     if (await answers(host)) return { host, own: true, stop: () => end_(folder, id) };
   }
@@ -82,9 +106,13 @@ async function end_(folder: string, dockerd: ProcessId | null): Promise<void> {
     if (isAlive(dockerd)) process.kill(dockerd.pid, 'SIGKILL');
   }
   for (const pid of await processesOf(folder)) process.kill(pid, 'SIGKILL');
-  for (const end = Date.now() + 5000; (await processesOf(folder)).length > 0 && Date.now() < end; ) await sleep(50);
-  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
-  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse()) Bun.spawnSync(['umount', '-l', mount]);
+  for (const end = Date.now() + 5000; (await processesOf(folder)).length > 0 && Date.now() < end; )
+    await sleep(50);
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse())
+    Bun.spawnSync(['umount', '-l', mount]);
   await rm(folder, { recursive: true, force: true });
 }
 
@@ -94,7 +122,8 @@ async function processesOf(folder: string): Promise<number[]> {
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const argv = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (argv.some((word) => word.startsWith(folder) || word.startsWith(`unix://${folder}`))) pids.push(Number(name));
+    if (argv.some((word) => word.startsWith(folder) || word.startsWith(`unix://${folder}`)))
+      pids.push(Number(name));
   }
   return pids;
 }
@@ -116,19 +145,32 @@ async function sweep(): Promise<void> {
  */
 export async function importImage(host: string, name: string): Promise<() => Promise<void>> {
   await using engine = await Engine.open({ DOCKER_HOST: host });
-  if (await engine.request('GET', `/images/${name}/json`).then(() => true, () => false)) return async () => {};
+  if (
+    await engine.request('GET', `/images/${name}/json`).then(
+      () => true,
+      () => false,
+    )
+  )
+    return async () => {};
   const busybox = Bun.which('busybox', { PATH: pathWithSbin() });
-  if (!busybox) throw new BorealisError('There is no busybox to make an image of. To get it: sudo apt-get install -y busybox-static');
+  if (!busybox)
+    throw new BorealisError(
+      'There is no busybox to make an image of. To get it: sudo apt-get install -y busybox-static',
+    );
   const root = await mkdtemp(join(tmpdir(), 'borealis-image-'));
   try {
     await mkdir(join(root, 'bin'));
     await mkdir(join(root, 'tmp'), { mode: 0o1777 });
     await Bun.write(join(root, 'bin/busybox'), Bun.file(busybox));
-    const install = 'chmod 755 bin/busybox && for p in $(bin/busybox --list); do [ $p = busybox ] || ln -s busybox bin/$p; done && tar -cf image.tar bin tmp';
+    const install =
+      'chmod 755 bin/busybox && for p in $(bin/busybox --list); do [ $p = busybox ] || ln -s busybox bin/$p; done && tar -cf image.tar bin tmp';
     const made = Bun.spawnSync(['sh', '-c', install], { cwd: root });
     if (made.exitCode !== 0) throw new BorealisError(`The image could not be made: ${made.stderr}`);
     const [repo, tag = 'latest'] = name.split(/:(?=[^/]*$)/);
-    await engine.upload(`/images/create?fromSrc=-&repo=${encodeURIComponent(repo ?? name)}&tag=${tag}`, Bun.file(join(root, 'image.tar')));
+    await engine.upload(
+      `/images/create?fromSrc=-&repo=${encodeURIComponent(repo ?? name)}&tag=${tag}`,
+      Bun.file(join(root, 'image.tar')),
+    );
   } finally {
     await rm(root, { recursive: true, force: true });
   }
@@ -146,7 +188,10 @@ if (import.meta.main) {
     process.exit(2);
   }
   process.on('SIGINT', () => {});
-  const child = Bun.spawn(process.argv.slice(at + 1), { stdio: ['inherit', 'inherit', 'inherit'], env: { ...process.env, DOCKER_HOST: engine.host } });
+  const child = Bun.spawn(process.argv.slice(at + 1), {
+    stdio: ['inherit', 'inherit', 'inherit'],
+    env: { ...process.env, DOCKER_HOST: engine.host },
+  });
   const code = await child.exited;
   await engine.stop();
   process.exit(code);
