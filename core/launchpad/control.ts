@@ -1,5 +1,4 @@
 /** What people do to Fireworks and workflows: pause, defuse, archive, delete, and the way back. */
-import { rm } from 'node:fs/promises';
 import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
 import type { LaunchPad } from './launchpad.ts';
@@ -8,6 +7,8 @@ import { OpenWorkflow } from './open_workflow.ts';
 import { refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf } from './values.ts';
+
+export { deleteWorkflow } from './delete.ts';
 
 /** Changes the state of one Firework when it is in one of `from`, and refreshes. False when it was not. */
 async function move(launchpad: LaunchPad, fwId: number, from: State[], to: State): Promise<boolean> {
@@ -85,46 +86,6 @@ export async function archiveWorkflow(launchpad: LaunchPad, fwId: number): Promi
     await open.loadNodes(ids);
     for (const id of ids) open.setState(id, 'ARCHIVED');
   });
-}
-
-/** Deletes workflows with their Fireworks and launches (`delete_wf`), and the launch folders when asked. Returns counts. */
-export async function deleteWorkflow(
-  launchpad: LaunchPad,
-  fwId: number,
-  withLaunchDirs = false,
-): Promise<{ fireworks: number; launches: number }> {
-  const ids = await nodesOf(launchpad, fwId);
-  const { fireworks, launches } = launchpad;
-  const own = new Set<number>();
-  for await (const document of fireworks.find(
-    { fw_id: { $in: ids } },
-    { projection: { launches: 1, archived_launches: 1 } },
-  )) {
-    for (const id of [...document.launches, ...document.archived_launches]) own.add(numberOf(id));
-  }
-  const others: Document = {
-    fw_id: { $nin: ids },
-    $or: ['launches', 'archived_launches'].map((field) => ({ [field]: { $in: [...own] } })),
-  };
-  for await (const document of own.size > 0
-    ? fireworks.find(others, { projection: { launches: 1, archived_launches: 1 } })
-    : []) {
-    for (const id of [...document.launches, ...document.archived_launches]) own.delete(numberOf(id));
-  }
-  const launchIds = [...own];
-  if (withLaunchDirs) {
-    for await (const { launch_dir } of launches.find(
-      { launch_id: { $in: launchIds } },
-      { projection: { launch_dir: 1 } },
-    )) {
-      await rm(String(launch_dir), { recursive: true, force: true });
-    }
-  }
-  await launches.deleteMany({ launch_id: { $in: launchIds } });
-  await launchpad.offlineRuns.deleteMany({ launch_id: { $in: launchIds } });
-  await fireworks.deleteMany({ fw_id: { $in: ids } });
-  await launchpad.workflows.deleteOne({ nodes: fwId });
-  return { fireworks: ids.length, launches: launchIds.length };
 }
 
 /** Sets `_priority`: higher goes first. */

@@ -189,7 +189,9 @@ export class OpenWorkflow {
       : NODE_FIELDS;
     for (let i = 0; i < missing.length; i += CHUNK) {
       const query = { fw_id: { $in: missing.slice(i, i + CHUNK) } };
-      for await (const document of this.launchpad.fireworks.find(query, { projection, ...TYPED }))
+      // What is read of a Firework without its spec is small: one answer holds them all.
+      const options = { projection, ...TYPED, ...(!withSpecs && { batchSize: CHUNK }) };
+      for await (const document of this.launchpad.fireworks.find(query, options))
         this.#takeNode(document, withSpecs);
     }
     const gone = missing.find((id) => !this.#nodes.has(id));

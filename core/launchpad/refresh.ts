@@ -38,6 +38,7 @@ export async function prepare(
     workflow.loadNodes(specs ? [fwId] : [fwId, ...children]),
     specs && workflow.loadNodes(children, true),
     asked,
+    children.length > FEW && workflow.loadWhole(),
   ]);
 }
 
@@ -50,19 +51,22 @@ export async function refresh(
   fwId: number,
   known?: { state: State; action: FWAction },
 ): Promise<void> {
-  await Promise.all([workflow.loadNodes([fwId]), workflow.loadAround([fwId])]);
+  await workflow.loadNodes([fwId]);
   const node = workflow.node(fwId);
   if (isHeld(node.state)) {
     workflow.setWorkflowState(fwId, node.state);
     return;
   }
+  const before = node.state;
+  // What was RUNNING had all its parents done when it was taken, and a parent that is rerun takes its launch away.
+  const ranOn = known && before === 'RUNNING' && workflow.stateOf(fwId) === 'RUNNING';
+  if (!ranOn) await workflow.loadAround([fwId]);
+  const parents = ranOn ? [] : workflow.parents(fwId).map((id) => workflow.stateOf(id));
   const launches = known
     ? [{ launch_id: 0, state: known.state }]
     : await launchStates(workflow, node.launches);
-  const before = node.state;
-  const parents = workflow.parents(fwId);
-  const state = refreshedState({ ...node, parents: parents.map((id) => workflow.stateOf(id)), launches });
-  if (state !== 'WAITING' && node.allowFizzledParents && !node.hasFizzledParents)
+  const state = refreshedState({ ...node, parents, launches });
+  if (!ranOn && state !== 'WAITING' && node.allowFizzledParents && !node.hasFizzledParents)
     await reportFizzledParents(workflow, fwId);
   workflow.setState(fwId, state);
   if (state === before) return;
