@@ -78,15 +78,10 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
   const log = pad.log.with({ fw_id: claim.fwId, launch_id: claim.launchId, firework: claim.name });
   const started = performance.now();
   log.info(`Running Firework ${claim.fwId} '${claim.name}' in ${claim.launchDir}`);
-  const heartbeat = new Heartbeat(pad.launchpad, claim.launchId, pad.pingMs, log);
+  // It beats until the results are written: a run whose results wait for the LaunchPad is not lost.
+  await using heartbeat = new Heartbeat(pad.launchpad, claim.launchId, pad.pingMs, log);
   const signal = AbortSignal.any([pad.stopNow, heartbeat.lost]);
-  let action: FWAction;
-  let state: 'COMPLETED' | 'FIZZLED';
-  try {
-    ({ action, state } = await runTasks(pad, claim, log, signal, heartbeat));
-  } finally {
-    await heartbeat.stop();
-  }
+  const { action, state } = await runTasks(pad, claim, log, signal, heartbeat);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (heartbeat.lost.aborted) {
     log.warning(

@@ -3,7 +3,7 @@
  * fireworker: pulls Fireworks from a LaunchPad and runs them, one VM's worth, until there is a reason to stop; then the
  * VM deletes itself.
  */
-import { messageOf, UsageError } from '../core/errors.ts';
+import { BorealisError, messageOf, UsageError } from '../core/errors.ts';
 import { loggerTo } from '../core/log.ts';
 import { version } from '../core/version.ts';
 import { openCloud } from './cloud.ts';
@@ -52,10 +52,10 @@ async function main(line: CommandLine): Promise<number> {
     );
     if (signals.interrupted) exitCode = INTERRUPTED;
   } catch (thrown) {
-    exitCode = thrown instanceof UsageError ? thrown.exitCode : 1;
+    exitCode = thrown instanceof BorealisError ? thrown.exitCode : 1;
     log.error(
       `Stopped by an error: ${messageOf(thrown)}`,
-      thrown instanceof Error && !(thrown instanceof UsageError) ? { stack: thrown.stack } : undefined,
+      thrown instanceof Error && !(thrown instanceof BorealisError) ? { stack: thrown.stack } : undefined,
     );
   }
   ears.abort();

@@ -95,28 +95,43 @@ async function ask(pad: Pad, question: () => Promise<boolean>): Promise<boolean>
 /**
  * Looks for what dead workers left, now and then, and has it rerun. Every worker does, at random times, so that it happens
  * as long as one lives; finding the same at once is harmless, for ending a lost launch is one atomic write.
+ *
+ * A run is lost when two looks in a row find its heartbeat too old: after the LaunchPad was away for long, the first look
+ * finds that of every run, and the second only those whose worker did not come back.
  */
 async function sweepLostRuns(pad: Pad, noMore: AbortSignal, lostRunMs: number): Promise<void> {
   if (lostRunMs === 0) return;
   const everyMs = Math.min(10 * MINUTE, Math.max(SECOND, lostRunMs / 4));
+  const expirationSecs = lostRunMs / 1000;
+  let suspects: number[] = [];
   while (await sleep(jitter(everyMs, 0.5), noMore)) {
     try {
-      const found = await detectLostRuns(pad.launchpad, {
-        expirationSecs: lostRunMs / 1000,
-        rerun: true,
-        refresh: true,
-      });
-      const freed = await freeUnstarted(pad.launchpad, lostRunMs / 1000);
-      if (found.launchIds.length > 0)
-        pad.log.warning(
-          `Reran Fireworks whose worker died: ${found.fwIds.join(', ') || 'none'} (lost launches ${found.launchIds.join(', ')})`,
-        );
-      if (found.inconsistentFwIds.length + freed.length > 0)
-        pad.log.warning(
-          `Mended Fireworks that a worker left half-way: ${[...found.inconsistentFwIds, ...freed].join(', ')}`,
-        );
+      const seen = await detectLostRuns(pad.launchpad, { expirationSecs });
+      const launchIds = seen.launchIds.filter((id) => suspects.includes(id));
+      suspects = seen.launchIds;
+      if (launchIds.length + seen.inconsistentFwIds.length > 0) await mend(pad, expirationSecs, launchIds);
+      const freed = await freeUnstarted(pad.launchpad, expirationSecs);
+      if (freed.length > 0)
+        pad.log.warning(`Freed Fireworks that a worker took and never began: ${freed.join(', ')}`);
     } catch (thrown) {
+      suspects = [];
       pad.log.warning(`Looking for lost runs failed: ${messageOf(thrown)}`);
     }
   }
+}
+
+/** Reruns the Fireworks of these lost launches, and mends those whose launch has ended and who do not know it. */
+async function mend(pad: Pad, expirationSecs: number, launchIds: readonly number[]): Promise<void> {
+  const { fwIds, inconsistentFwIds, ...lost } = await detectLostRuns(pad.launchpad, {
+    expirationSecs,
+    launchQuery: { launch_id: { $in: launchIds } },
+    rerun: true,
+    refresh: true,
+  });
+  if (lost.launchIds.length > 0)
+    pad.log.warning(
+      `Reran Fireworks whose worker died: ${fwIds.join(', ') || 'none'} (lost launches ${lost.launchIds.join(', ')})`,
+    );
+  if (inconsistentFwIds.length > 0)
+    pad.log.warning(`Mended Fireworks that a worker left half-way: ${inconsistentFwIds.join(', ')}`);
 }
