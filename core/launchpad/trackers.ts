@@ -41,13 +41,15 @@ export function trackersOf(value: unknown): Tracker[] {
   });
 }
 
-/** The same trackers with what their files in `launchDir` end with now; of a file that is not there the old content stays. */
+/** The same trackers with what their files end with now; of a file that is not there the old content stays. */
 export async function track(trackers: readonly Tracker[], launchDir: string): Promise<Tracker[]> {
   return await Promise.all(
     trackers.map(async (tracker) => {
       const path = isAbsolute(tracker.filename) ? tracker.filename : join(launchDir, tracker.filename);
       const content = await lastLines(path, tracker.nlines, tracker.allow_zipped);
-      return content ? { ...tracker, content } : tracker;
+      if (content === null) return tracker;
+      const { content: _, ...rest } = tracker;
+      return content === '' ? rest : { ...rest, content };
     }),
   );
 }
@@ -100,4 +102,5 @@ export async function trackerData(
 }
 
 /** For a launch document. */
-export const trackersDoc = (trackers: readonly Tracker[]): Doc[] => trackers.map((tracker) => ({ ...tracker }));
+export const trackersDoc = (trackers: readonly Tracker[]): Doc[] =>
+  trackers.map((tracker) => ({ ...tracker }));

@@ -10,7 +10,9 @@ export interface LpadFlag {
   names: readonly string[];
   /** Under which `Args` has it. */
   key: string;
-  kind: 'switch' | 'text' | 'integer' | 'ids' | 'texts' | 'choice';
+  kind: 'switch' | 'text' | 'integer' | 'ids' | 'integers' | 'texts' | 'choice';
+  /** `texts` that may be none. */
+  mayBeNone?: boolean;
   choices?: readonly string[];
   /** What a choice is changed to before it is looked up. */
   fold?: 'upper' | 'lower';
@@ -46,6 +48,7 @@ export class Args {
     return this.values.get(key) === true;
   }
 
+  /** Of `ids` and `integers`. */
   ids(key: string): number[] | undefined {
     return this.values.get(key) as number[] | undefined;
   }
@@ -109,16 +112,15 @@ export function parseLpad(grammar: Grammar, argv: readonly string[]): { args: Ar
       continue;
     }
     const given: string[] = attached === undefined ? [] : [attached];
-    const several = flag.kind === 'texts';
+    const several = flag.kind === 'texts' || flag.kind === 'integers';
     while (attached === undefined && (several || given.length === 0)) {
       const next = argv[at + 1];
       if (next === undefined || isFlag(next)) break;
       given.push(next);
       at++;
     }
-    if (given.length === 0) fault(`${arg} needs a value`);
-    const value = several ? given : convert(flag, given[0] as string, arg.split('=')[0] as string, fault);
-    values.set(flag.key, value);
+    if (given.length === 0 && !flag.mayBeNone) fault(`${arg} needs a value`);
+    values.set(flag.key, convert(flag, given, arg.split('=')[0] as string, fault));
   }
   takeWords(grammar.words, words, values, fault);
   return { args: new Args(values), rest: [] };
@@ -139,10 +141,16 @@ function findFlag(grammar: Grammar, arg: string): { flag: LpadFlag; attached?: s
   return short && short.kind !== 'switch' ? { flag: short, attached: arg.slice(2).replace(/^=/, '') } : null;
 }
 
-function convert(flag: LpadFlag, text: string, typed: string, fault: (text: string) => never): Value {
+function convert(flag: LpadFlag, given: string[], typed: string, fault: (text: string) => never): Value {
+  const [text = ''] = given;
+  const whole = (one: string) => integer(one) ?? fault(`${typed} ${one}: it must be a whole number`);
   switch (flag.kind) {
+    case 'texts':
+      return given;
+    case 'integers':
+      return given.map(whole);
     case 'integer':
-      return integer(text) ?? fault(`${typed} ${text}: it must be a whole number`);
+      return whole(text);
     case 'ids': {
       const ids = text.split(',').map((part) => integer(part.trim()));
       if (ids.some((id) => id === undefined))

@@ -2,11 +2,27 @@
 import type { Document } from 'mongodb';
 import { type Doc, isDoc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
 import { storedAction } from '../../core/launchpad/stored_action.ts';
+import { show } from './show.ts';
 
 export type Level = 'less' | 'more' | 'all';
 
 /** Few at a time: a Firework may have a spec of megabytes. */
 const CHUNK = 100;
+
+/** Prints Fireworks as `-d` says: `ids`, `count`, or documents (`reservations` is `all`, as in FireWorks). */
+export async function showFireworks(
+  launchpad: LaunchPad,
+  ids: readonly number[],
+  display: string,
+  output: 'json' | 'yaml',
+): Promise<void> {
+  if (display === 'ids') await show(ids, output);
+  else if (display === 'count') await show([ids.length], output);
+  else {
+    const level = display === 'reservations' ? 'all' : (display as Level);
+    await show(fireworkDicts(launchpad, ids, level), output);
+  }
+}
 
 /** The Fireworks `ids`, in that order; those that are gone by now are left out. */
 export async function* fireworkDicts(

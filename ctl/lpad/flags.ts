@@ -61,18 +61,37 @@ export function displayFlag(standard?: 'less'): LpadFlag {
 
 const dates = ['created_on', 'updated_on'];
 
+export const maxFlag: LpadFlag = {
+  names: ['-m', '--max'],
+  key: 'max',
+  kind: 'integer',
+  standard: 0,
+  help: 'at most so many (0: all)',
+};
+
 export const orderFlags: LpadFlag[] = [
-  { names: ['-m', '--max'], key: 'max', kind: 'integer', standard: 0, help: 'at most so many (0: all)' },
+  maxFlag,
   { names: ['--sort'], key: 'sort', kind: 'choice', choices: dates, help: 'oldest first' },
   { names: ['--rsort'], key: 'rsort', kind: 'choice', choices: dates, help: 'newest first' },
 ];
 
-export const passwordFlag: LpadFlag = {
-  names: ['--password'],
-  key: 'password',
-  kind: 'text',
-  help: "today's date (2026-01-31) instead of an answer, when more than 10 entries would change",
+export const launchDirsFlag: LpadFlag = {
+  names: ['--ldirs'],
+  key: 'delete_launch_dirs',
+  kind: 'switch',
+  help: 'delete the launch folders too, as far as they are on this machine',
 };
+
+/** How a command that destroys is allowed to go on without a question. */
+export const consentFlags: LpadFlag[] = [
+  {
+    names: ['--password'],
+    key: 'password',
+    kind: 'text',
+    help: "today's date (2026-01-31) instead of an answer to the question that comes before many changes",
+  },
+  { names: ['--yes'], key: 'yes', kind: 'switch', help: 'the same, whatever the date' },
+];
 
 /** Before the command: where the LaunchPad is, and how to speak. */
 export const globalFlags: LpadFlag[] = [
@@ -81,7 +100,8 @@ export const globalFlags: LpadFlag[] = [
     names: ['-c', '--config_dir'],
     key: 'config_dir',
     kind: 'text',
-    help: 'folder of my_launchpad.yaml (when there is no -l)',
+    standard: '.',
+    help: 'folder of my_launchpad.yaml, when there is no -l',
   },
   { names: ['--logdir'], key: 'logdir', kind: 'text', help: 'folder to keep logs in' },
   {
@@ -99,7 +119,8 @@ export const globalFlags: LpadFlag[] = [
     kind: 'choice',
     fold: 'lower',
     choices: ['json', 'yaml'],
-    help: 'how data is printed (json)',
+    standard: 'json',
+    help: 'how data is printed',
   },
   {
     names: ['--json'],

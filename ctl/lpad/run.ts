@@ -51,7 +51,9 @@ export async function runLpad(
   const { default: command } = await load();
   const taken = new Set(command.flags.flatMap(({ names }) => names));
   // Unlike argparse, flags of `lpad` itself may also come after the command, where it has none of that name.
-  const late = [...globalFlags, helpFlag].filter(({ names }) => !names.some((own) => taken.has(own)));
+  const late = [...globalFlags, helpFlag]
+    .filter(({ names }) => !names.some((own) => taken.has(own)))
+    .map(({ standard: _, ...flag }) => flag);
   const { args } = parseLpad(
     {
       path: `${path} ${typed}`,
@@ -98,9 +100,9 @@ function commandHelp(path: string, name: string, command: LpadCommand): string {
   const usage = words.map(({ title, kind, least = 0 }) =>
     kind !== 'texts' ? title : least > 0 ? `${title} ...` : `[${title} ...]`,
   );
-  const alias = Object.entries(LPAD_ALIASES).find(([, to]) => to === name)?.[0];
+  const aliases = Object.keys(LPAD_ALIASES).filter((alias) => LPAD_ALIASES[alias] === name);
   return [
-    `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.${alias ? ` Also: ${alias}.` : ''}`,
+    `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.${aliases.length > 0 ? ` Also: ${aliases.join(', ')}.` : ''}`,
     '',
     `${color.bold('Usage:')} ${[path, name, ...usage, '[FLAGS]'].join(' ')}`,
     ...(words.length > 0

@@ -1,7 +1,7 @@
 /** Which Fireworks or workflows a command line means. Only ids are read, in the order that was asked for. */
 import type { Document } from 'mongodb';
 import { BorealisError, UsageError } from '../../core/errors.ts';
-import { type Doc, type LaunchPad, numberOf } from '../../core/launchpad/index.ts';
+import { type Doc, type LaunchPad, launchOfReservation, numberOf } from '../../core/launchpad/index.ts';
 import type { Args } from './arguments.ts';
 import { parseQuery } from './query.ts';
 
@@ -135,12 +135,9 @@ export async function idsByLaunch(launchpad: LaunchPad, query: Doc, order: Order
 
 /** Fireworks of a reservation in a queue. */
 export async function idsByReservation(launchpad: LaunchPad, qid: string): Promise<number[]> {
-  const query = {
-    'state_history.reservation_id': { $in: [qid, ...(/^\d+$/.test(qid) ? [Number(qid)] : [])] },
-  };
-  const launch = await launchpad.launches.findOne(query, { projection: { launch_id: 1 } });
-  if (!launch) throw new BorealisError(`No launch has the reservation id ${qid}`);
-  return await fireworkIds(launchpad, { launches: launch.launch_id }, { limit: 0 });
+  const launchId = await launchOfReservation(launchpad, qid);
+  if (launchId === null) throw new BorealisError(`No launch has the reservation id ${qid}`);
+  return await fireworkIds(launchpad, { launches: launchId }, { limit: 0 });
 }
 
 /** Throws BorealisError when one of `ids` is no Firework: a command that names it does nothing at all. */
@@ -152,6 +149,16 @@ export async function mustExist(launchpad: LaunchPad, ids: readonly number[]): P
   if (missing.length === 0) return;
   const [which, verb] = missing.length === 1 ? ['Firework', 'is'] : ['Fireworks', 'are'];
   throw new BorealisError(`There ${verb} no ${which} with fw_id ${missing.join(', ')}: nothing was changed`);
+}
+
+/** The Fireworks that a showing command is about: one of `-i`, `-n`, `-s` and `-q`; `-lm`, `--qid`. */
+export async function shownFireworks(launchpad: LaunchPad, args: Args): Promise<number[]> {
+  const qid = args.text('qid');
+  if (qid !== undefined && (args.values.has('fw_id') || args.values.has('name')))
+    throw new UsageError('Give one of fw_id, name and qid');
+  const query = queryOf(args, { idField: 'fw_id', one: true });
+  if (qid !== undefined) query.fw_id = { $in: await idsByReservation(launchpad, qid) };
+  return await (args.on('launches_mode') ? idsByLaunch : fireworkIds)(launchpad, query, orderOf(args));
 }
 
 /** The Fireworks that a changing command is about (`-i`, `-n`, `-s`, `-q`, `-lm`). */

@@ -1,6 +1,6 @@
 /** What a `lpad` command works with: the LaunchPad that its flags name, its log, and a way to ask before it destroys. */
 import { appendFileSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { BorealisError } from '../../core/errors.ts';
 import {
   describeLaunchPad,
@@ -42,16 +42,19 @@ export class Session implements AsyncDisposable {
   /** The LaunchPad's settings: `-l`, else my_launchpad.yaml in the folder of `-c`, else as FireWorks looks for it. */
   get settings(): LaunchPadSettings {
     if (!this.#settings) {
-      const folder = this.#global.text('config_dir');
-      const inFolder = folder === undefined ? undefined : join(folder, 'my_launchpad.yaml');
-      const flag =
-        this.#global.text('launchpad_file') ?? (inFolder && existsSync(inFolder) ? inFolder : undefined);
+      const flag = this.#global.text('launchpad_file') ?? this.inConfigDir('my_launchpad.yaml');
       this.#file = findLaunchPadFile(flag, this.env, this.cwd);
       this.#settings = this.#file
         ? launchPadSettings(readLaunchPadFile(this.#file), this.#file)
         : launchPadSettings({}, 'defaults');
     }
     return this.#settings;
+  }
+
+  /** A settings file in the folder of `-c`, when it is there. */
+  inConfigDir(name: string): string | undefined {
+    const path = resolve(this.cwd, this.#global.text('config_dir') ?? '.', name);
+    return existsSync(path) ? path : undefined;
   }
 
   /** The LaunchPad, connected at the first call. Throws BorealisError when it does not answer or refuses. */
@@ -89,17 +92,17 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that somebody wants `count` entries changed: nothing is asked for few, today's date as `password` says yes,
-   * otherwise the terminal is asked. `what` is `delete 40 workflows`. Throws BorealisError when the answer is no.
+   * Makes sure that somebody wants `count` entries changed: nothing is asked for few, `--yes` or today's date as `--password`
+   * say yes, otherwise the terminal is asked. `what` is `delete 40 workflows`. Throws BorealisError when the answer is no.
    */
-  async confirm(count: number, what: string, password: string | undefined, always = false): Promise<void> {
+  async confirm(count: number, what: string, args: Args, always = false): Promise<void> {
     if (count === 0 || (count <= ASK_ABOVE && !always)) return;
-    if (password !== undefined) return checkPassword(password);
+    if (consents(args)) return;
     const where = describeLaunchPad(this.settings);
     const answer = await ask(`Are you sure? This will ${what} of ${where}. (Y/N) `).catch(() => '');
     if (/^y/i.test(answer.trim())) return;
     throw new BorealisError(
-      `Nothing was changed. To ${what}, answer Y, or give today's date: --password ${today()}`,
+      `Nothing was changed. To ${what}, answer Y, or say so with --yes or today's date: --password ${today()}`,
     );
   }
 
@@ -108,9 +111,11 @@ export class Session implements AsyncDisposable {
   }
 }
 
-/** FireWorks' safeguard: the password is the date of today, here. */
-export function checkPassword(password: string, date: string = today()): void {
-  if (password === date) return;
+/** Whether the flags say yes. FireWorks' safeguard: the password is the date of today, here; BorealisError for any other. */
+export function consents(args: Args, date: string = today()): boolean {
+  const password = args.text('password');
+  if (password === undefined) return args.on('yes');
+  if (password === date) return true;
   throw new BorealisError(`--password ${password} is not today's date (${date}): nothing was changed`);
 }
 

@@ -75,6 +75,13 @@ export async function show(
   else printLine('[]');
 }
 
+/** Prints a JSON list, however many items there are, each as soon as it is there: for `--json`. */
+export async function showList(items: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
+  let number = 0;
+  for await (const item of items) print(`${number++ === 0 ? '[' : ','}\n    ${pythonJson(item, 1)}`);
+  printLine(number === 0 ? '[]' : '\n]');
+}
+
 /** `{1: 4, 2: 5}`: how FireWorks tells which new fw_id each old one became. */
 export function idMap(map: ReadonlyMap<number, number>): string {
   return `{${[...map].map(([old, id]) => `${old}: ${id}`).join(', ')}}`;

@@ -10,20 +10,28 @@ const command: LpadCommand = {
     `lpad add_scripts 'echo hello'`,
     `lpad add_scripts 'make data' 'make plot' -n data plot -w figures`,
   ],
-  words: [{ key: 'scripts', title: 'SCRIPT', kind: 'texts', least: 1, help: 'what a shell runs' }],
+  words: [{ key: 'scripts', title: 'SCRIPT', kind: 'texts', help: 'what a shell runs' }],
   flags: [
-    { names: ['-n', '--names'], key: 'names', kind: 'texts', help: 'a name for each Firework' },
+    {
+      names: ['-n', '--names'],
+      key: 'names',
+      kind: 'texts',
+      mayBeNone: true,
+      help: 'a name for each Firework',
+    },
     { names: ['-w', '--wf_name'], key: 'wf_name', kind: 'text', help: 'name of the workflow' },
     {
       names: ['-d', '--delimiter'],
       key: 'delimiter',
       kind: 'text',
+      standard: ',',
       help: "FireWorks' own never used it: scripts are words",
     },
   ],
   async run(args, session) {
     const scripts = args.texts('scripts');
     const names = args.texts('names');
+    if (scripts.length === 0) throw new UsageError('lpad add_scripts: SCRIPT is missing');
     if (names.length > 0 && names.length !== scripts.length)
       throw new UsageError(`lpad add_scripts: ${scripts.length} scripts, but ${names.length} names`);
     const workflow = newWorkflow({

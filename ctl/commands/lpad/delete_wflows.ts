@@ -1,5 +1,6 @@
 import { control } from '../../../core/launchpad/index.ts';
 import { changeWorkflows } from '../../lpad/change.ts';
+import { launchDirsFlag } from '../../lpad/flags.ts';
 
 export default changeWorkflows({
   summary: 'delete workflows with their Fireworks and launches (archive_wflows keeps them)',
@@ -7,14 +8,7 @@ export default changeWorkflows({
   verb: 'delete',
   doing: 'deleting',
   cautious: true,
-  flags: [
-    {
-      names: ['--ldirs'],
-      key: 'delete_launch_dirs',
-      kind: 'switch',
-      help: 'delete the launch folders too, as far as they are on this machine',
-    },
-  ],
+  flags: [launchDirsFlag],
   async act(launchpad, fwId, args) {
     await control.deleteWorkflow(launchpad, fwId, args.on('delete_launch_dirs'));
     return undefined;

@@ -1,9 +1,8 @@
 import { detectLostRuns, RUN_EXPIRATION_SECS } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
-import { fireworkDicts, type Level } from '../../lpad/firework_view.ts';
+import { showFireworks } from '../../lpad/firework_view.ts';
 import { displayFlag } from '../../lpad/flags.ts';
 import { parseQuery } from '../../lpad/query.ts';
-import { show } from '../../lpad/show.ts';
 import { printJson, printLine } from '../../output.ts';
 
 const command: LpadCommand = {
@@ -63,12 +62,9 @@ const command: LpadCommand = {
     printLine(`  Lost launches: ${launchIds.length}`);
     printLine(`  Lost FireWorks: ${fwIds.length}`);
     printLine(`  Inconsistent FireWorks: ${inconsistentFwIds.length}`);
-    const display = args.text('display_format');
+    const display = args.text('display_format') ?? 'none';
     const print = async (ids: number[]) => {
-      if (display === undefined || display === 'none') return;
-      if (display === 'count' || display === 'ids')
-        await show(display === 'ids' ? ids : [ids], session.output);
-      else await show(fireworkDicts(launchpad, ids, levelOf(display)), session.output);
+      if (display !== 'none') await showFireworks(launchpad, ids, display, session.output);
     };
     session.log('DEBUG', `Detected ${launchIds.length} lost launches: ${listOf(launchIds)}`);
     session.log('INFO', `Detected ${fwIds.length} lost FWs: ${listOf(fwIds)}`);
@@ -90,4 +86,3 @@ const command: LpadCommand = {
 export default command;
 
 const listOf = (ids: number[]) => `[${ids.join(', ')}]`;
-const levelOf = (display: string) => (display === 'reservations' ? 'all' : display) as Level;

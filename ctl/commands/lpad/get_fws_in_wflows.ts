@@ -2,7 +2,7 @@ import type { Document } from 'mongodb';
 import { UsageError } from '../../../core/errors.ts';
 import { type Doc, type LaunchPad, numberOf } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
-import { fireworkDicts, type Level } from '../../lpad/firework_view.ts';
+import { showFireworks } from '../../lpad/firework_view.ts';
 import { displayFlag, launchesModeFlag, orderFlags, qidFlag, selectionFlags } from '../../lpad/flags.ts';
 import {
   fireworkIds,
@@ -12,7 +12,6 @@ import {
   orderOf,
   queryOf,
 } from '../../lpad/select.ts';
-import { show } from '../../lpad/show.ts';
 
 const command: LpadCommand = {
   summary: 'show Fireworks of workflows, both selected',
@@ -39,12 +38,7 @@ const command: LpadCommand = {
     if (qid !== undefined) fwQuery.fw_id = { $in: await idsByReservation(launchpad, qid) };
     const ids = await idsIn(launchpad, wfQuery, fwQuery, order, args.on('launches_mode'));
     const display = args.text('display_format') as string;
-    if (display === 'count') await show([ids.length], session.output);
-    else if (display === 'ids') await show(ids, session.output);
-    else {
-      const level = (display === 'reservations' ? 'all' : display) as Level;
-      await show(fireworkDicts(launchpad, ids, level), session.output);
-    }
+    await showFireworks(launchpad, ids, display, session.output);
     return 0;
   },
 };

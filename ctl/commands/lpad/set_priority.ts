@@ -1,6 +1,6 @@
 import { control } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
-import { launchesModeFlag, passwordFlag, selectionFlags } from '../../lpad/flags.ts';
+import { consentFlags, launchesModeFlag, selectionFlags } from '../../lpad/flags.ts';
 import { selectedFireworks, selectedWorkflows } from '../../lpad/select.ts';
 
 const command: LpadCommand = {
@@ -11,7 +11,7 @@ const command: LpadCommand = {
     ...selectionFlags(),
     launchesModeFlag,
     { names: ['-wf'], key: 'wf', kind: 'switch', help: 'every Firework of the workflows' },
-    passwordFlag,
+    ...consentFlags,
   ],
   async run(args, session) {
     const launchpad = await session.launchpad();
@@ -19,7 +19,7 @@ const command: LpadCommand = {
     const ofWorkflows = args.on('wf');
     const found = await (ofWorkflows ? selectedWorkflows : selectedFireworks)(launchpad, args);
     const what = `set the priority of ${found.length} ${ofWorkflows ? 'workflows' : 'Fireworks'}`;
-    await session.confirm(found.length, what, args.text('password'));
+    await session.confirm(found.length, what, args);
     const ids = new Set(found);
     for (const id of ofWorkflows ? found : []) {
       for (const node of await control.nodesOf(launchpad, id)) ids.add(node);

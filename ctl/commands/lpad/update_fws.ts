@@ -1,7 +1,7 @@
 import { messageOf, UsageError } from '../../../core/errors.ts';
 import { control, type Doc, fromJson, isDoc } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
-import { launchesModeFlag, passwordFlag, selectionFlags } from '../../lpad/flags.ts';
+import { consentFlags, launchesModeFlag, selectionFlags } from '../../lpad/flags.ts';
 import { selectedFireworks } from '../../lpad/select.ts';
 
 const command: LpadCommand = {
@@ -25,7 +25,7 @@ const command: LpadCommand = {
       kind: 'switch',
       help: "the update is MongoDB's own ($set, $unset...) on the whole Firework",
     },
-    passwordFlag,
+    ...consentFlags,
   ],
   async run(args, session) {
     const update = parseUpdate(args.need('update', `lpad update_fws: -u is missing: '{"key": value}'`));
@@ -39,7 +39,7 @@ const command: LpadCommand = {
       );
     const launchpad = await session.launchpad();
     const ids = await selectedFireworks(launchpad, args);
-    await session.confirm(ids.length, `update the specs of ${ids.length} Fireworks`, args.text('password'));
+    await session.confirm(ids.length, `update the specs of ${ids.length} Fireworks`, args);
     const refused = await control.updateSpecs(launchpad, ids, update, asMongo);
     for (const id of refused)
       session.log('WARNING', `Cannot update spec of fw_id: ${id}: it runs or has run. Try rerunning first.`);
