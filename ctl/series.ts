@@ -26,7 +26,14 @@ export async function series(
     process.exit(0);`;
   const child = Bun.spawn([process.execPath, '-e', code], {
     cwd: o.cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: o.cwd, ...o.env, SERIES: JSON.stringify(lines) },
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: o.cwd,
+      // Else bun keeps its cache of compiled sources in that home.
+      BUN_RUNTIME_TRANSPILER_CACHE_PATH: '0',
+      ...o.env,
+      SERIES: JSON.stringify(lines),
+    },
     stdin: new Blob([o.stdin ?? '']),
     stdout: 'pipe',
     stderr: 'pipe',

@@ -5,7 +5,7 @@
  *     npm run build -- --outdir /tmp/bin     the same, elsewhere
  */
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BorealisError } from '../core/errors.ts';
 
@@ -42,9 +42,10 @@ async function compile(name: Binary, outfile: string): Promise<void> {
       '--no-compile-autoload-bunfig',
       '--outfile',
       outfile,
-      BINARIES[name],
+      join(root, BINARIES[name]),
     ],
-    { cwd: root, stdout: 'pipe', stderr: 'pipe' },
+    // What bun writes while it builds goes here, and stays here when it is interrupted: not into the checkout.
+    { cwd: dirname(outfile), stdout: 'pipe', stderr: 'pipe' },
   );
   const [out, err] = await Promise.all([new Response(bun.stdout).text(), new Response(bun.stderr).text()]);
   if ((await bun.exited) !== 0) throw new BorealisError(`${name} does not build:\n${out}${err}`);

@@ -10,7 +10,7 @@
  */
 import { join, resolve } from 'node:path';
 import { BorealisError, messageOf } from '../core/errors.ts';
-import { sleep } from '../core/wait.ts';
+import { SECOND, sleep } from '../core/wait.ts';
 import { build } from './build.ts';
 import { openStage, type Stage } from './demo_stage.ts';
 import { dockerEngine, importImage } from './docker_engine.ts';
@@ -20,7 +20,15 @@ const root = resolve(import.meta.dir, '..');
 const example = 'examples/word-atlas';
 const IMAGE = 'borealis-demo:1';
 
-const stage = await openStage({ cwd: root, keep: process.argv.includes('--keep') });
+const unknown = process.argv.slice(2).find((word) => word !== '--keep');
+if (unknown !== undefined) {
+  console.error(`error: unknown argument ${unknown}. Usage: npm run demo [-- --keep]`);
+  process.exit(2);
+}
+const stage = await openStage({ cwd: root, keep: process.argv.includes('--keep') }).catch((thrown) => {
+  console.error(`error: ${messageOf(thrown)}`);
+  process.exit(1);
+});
 try {
   await prepare(stage);
   await flyFleet(stage);
@@ -36,21 +44,14 @@ process.exit(await stage.close());
 async function prepare(stage: Stage): Promise<void> {
   stage.say('Building fireworker and borealisctl');
   await build(stage.bin);
-  await provide(
-    [
-      { program: 'dockerd', package: 'docker.io', why: 'there is no Docker Engine to run DockerTasks' },
-      { program: 'iptables', package: 'iptables', why: 'a Docker Engine cannot start' },
-      { program: 'busybox', package: 'busybox-static', why: 'there is no image for the steps to run in' },
-    ],
-    stage.say,
-  );
   stage.check();
-  const engine = await dockerEngine({ say: stage.say });
-  if (!engine) {
-    stage.say('No Docker Engine answers: the steps run as ScriptTasks instead of DockerTasks.');
-    return;
-  }
-  stage.atEnd(() => engine.stop());
+  const without = 'the steps run as ScriptTasks instead of DockerTasks';
+  const engine = await dockerEngine({ say: stage.say, without, signal: stage.signal });
+  if (engine) stage.atEnd(() => engine.stop());
+  stage.check();
+  if (!engine) return;
+  const busybox = { program: 'busybox', package: 'busybox-static', why: without };
+  if ((await provide([busybox], stage.say)).length > 0) return;
   stage.check();
   stage.env.DOCKER_HOST = engine.host;
   stage.atEnd(await importImage(engine.host, IMAGE));
@@ -80,24 +81,25 @@ async function flyFleet(stage: Stage): Promise<void> {
   if (stage.keep) await stage.type(`borealisctl storage cp gs://sandbox/word-atlas/ ${stage.results}/`);
 
   stage.chapter('The fleet goes home');
+  const vms = await namesOfVms(stage);
   await stage.type('borealisctl quit-soon demo');
-  await untilGone(stage);
+  await untilGone(stage, vms);
   await stage.type('borealisctl ps demo');
   await stage.type('borealisctl sandbox down');
 }
 
-/** Waits until the VMs have stopped and deleted themselves, and tells of each as it goes. */
-async function untilGone(stage: Stage): Promise<void> {
-  let before: string[] | null = null;
-  for (const end = Date.now() + 30_000; ; await sleep(250, stage.signal)) {
-    stage.check();
-    const vms: { name: string }[] = JSON.parse(await stage.ask('borealisctl', 'ps', 'demo', '--json'));
-    const names = vms.map((vm) => vm.name);
-    for (const gone of (before ?? []).filter((name) => !names.includes(name)))
-      stage.say(`${gone} deleted itself`);
-    if (names.length === 0) return;
-    if (Date.now() > end)
-      throw new BorealisError(`${names.join(', ')} did not delete themselves within 30 s`);
-    before = names;
+/** Waits until these VMs have stopped and deleted themselves, and tells of each as it goes. */
+async function untilGone(stage: Stage, vms: string[]): Promise<void> {
+  let left = vms;
+  for (const end = Date.now() + 30 * SECOND; left.length > 0; await sleep(250, stage.signal)) {
+    const there = await namesOfVms(stage);
+    for (const name of left.filter((name) => !there.includes(name))) stage.say(`${name} deleted itself`);
+    left = there;
+    if (Date.now() > end) throw new BorealisError(`${left.join(', ')} did not delete themselves within 30 s`);
   }
+}
+
+async function namesOfVms(stage: Stage): Promise<string[]> {
+  const vms: { name: string }[] = JSON.parse(await stage.ask('borealisctl', 'ps', 'demo', '--json'));
+  return vms.map((vm) => vm.name);
 }

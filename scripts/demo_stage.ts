@@ -1,7 +1,11 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BorealisError, messageOf } from '../core/errors.ts';
+import { SECOND, sleep } from '../core/wait.ts';
+import { identify, isAlive } from '../sandbox/gcp/processes.ts';
+import { runningSandbox } from '../sandbox/sandbox.ts';
+import { killProcessesIn } from './processes_in.ts';
 import { pathWithSbin } from './system_packages.ts';
 
 /** Where the demo plays: its folder, its environment, the commands that it types, and how everything is put away. */
@@ -41,10 +45,42 @@ export interface Stage {
 const bold =
   process.stdout.isTTY && !process.env.NO_COLOR ? (s: string) => `\x1b[1m${s}\x1b[0m` : (s: string) => s;
 
+const FOLDER = 'borealis-demo-';
+/** In the folder of a demo: who plays there. Not in one that was kept for its results. */
+const OWNER = 'owner.json';
+
+/** Each takes seconds; a workflow that nobody works on would be watched for ever. */
+const COMMAND_WITHIN_MS = 60 * SECOND;
+const STOP_WITHIN_MS = 10 * SECOND;
+
 /** Opens the stage in a new temporary folder. `keep` leaves that folder, with the results, when the demo ends. */
 export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stage> {
-  const folder = await mkdtemp(join(tmpdir(), 'borealis-demo-'));
   const started = performance.now();
+  const say = (line: string) => console.log(line);
+
+  // Before there is anything to put away.
+  const interruption = new AbortController();
+  let interruptedAt = 0;
+  const onSignal = () => {
+    const now = performance.now();
+    // npm passes on a Ctrl-C that the terminal has sent here already: that is one wish, not two.
+    if (interruption.signal.aborted && now - interruptedAt < 500) return;
+    say(
+      interruption.signal.aborted
+        ? 'Still cleaning up'
+        : '\nInterrupted: cleaning up, which takes a few seconds',
+    );
+    interruptedAt = now;
+    interruption.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+  // Nobody reads on: `npm run demo | head`, or a terminal that was closed.
+  process.stdout.on('error', () => interruption.abort());
+
+  await sweep();
+  const folder = await mkdtemp(join(tmpdir(), FOLDER));
+  const owner = join(folder, OWNER);
+  await writeFile(owner, JSON.stringify(identify(process.pid)));
   const bin = join(folder, 'bin');
   const sandbox = join(folder, 'sandbox');
   const tmp = join(folder, 'tmp');
@@ -57,30 +93,27 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     BOREALIS_SANDBOX: sandbox,
   };
   const endings: (() => Promise<void>)[] = [];
-  const interruption = new AbortController();
-  const say = (line: string) => console.log(line);
-
-  const onSignal = () => {
-    const again = interruption.signal.aborted;
-    interruption.abort();
-    say(again ? 'Still cleaning up' : '\nInterrupted: cleaning up');
-  };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-
   const check = () => {
     if (interruption.signal.aborted) throw new BorealisError('interrupted');
   };
 
   async function wait(child: Bun.Subprocess, what: string): Promise<void> {
-    const stop = () => child.kill('SIGTERM');
-    interruption.signal.addEventListener('abort', stop, { once: true });
-    try {
-      if ((await child.exited) !== 0)
-        throw new BorealisError(`\`${what}\` failed with exit code ${child.exitCode}`);
-    } finally {
-      interruption.signal.removeEventListener('abort', stop);
-    }
+    const limit = AbortSignal.timeout(COMMAND_WITHIN_MS);
+    const stop = AbortSignal.any([interruption.signal, limit]);
+    let patience: Timer | undefined;
+    const end = () => {
+      child.kill('SIGTERM');
+      patience = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+    };
+    if (stop.aborted) end();
+    stop.addEventListener('abort', end, { once: true });
+    const code = await child.exited;
+    stop.removeEventListener('abort', end);
+    clearTimeout(patience);
     check();
+    if (limit.aborted)
+      throw new BorealisError(`\`${what}\` did not end within ${COMMAND_WITHIN_MS / SECOND} s`);
+    if (code !== 0) throw new BorealisError(`\`${what}\` failed with exit code ${code}`);
   }
 
   const stage: Stage = {
@@ -142,9 +175,10 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
           console.error(`error: cleaning up: ${messageOf(thrown)}`);
         });
       }
+      await killProcessesIn(folder);
       const kept = o.keep && !interruption.signal.aborted;
       // The results alone: the rest is binaries and a cloud that is gone.
-      for (const path of kept ? [bin, sandbox, tmp] : [folder])
+      for (const path of kept ? [bin, sandbox, tmp, owner] : [folder])
         await rm(path, { recursive: true, force: true });
       if (kept) say(`\nThe results are in ${results}`);
       if (interruption.signal.aborted) return 130;
@@ -154,4 +188,22 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     },
   };
   return stage;
+}
+
+/** Puts away what a demo that was killed outright left. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(FOLDER)) continue;
+    const folder = join(tmpdir(), name);
+    const owner = await readFile(join(folder, OWNER), 'utf8').catch(() => null);
+    if (owner === null || isAlive(JSON.parse(owner))) continue;
+    // Its own way first: workers that are told to stop take their containers with them.
+    const sandbox = await runningSandbox(join(folder, 'sandbox'));
+    if (sandbox) {
+      process.kill(sandbox.pid, 'SIGTERM');
+      for (const end = Date.now() + 20 * SECOND; isAlive(sandbox) && Date.now() < end; ) await sleep(50);
+    }
+    await killProcessesIn(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -8,10 +8,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BorealisError, messageOf } from '../core/errors.ts';
-import { sleep } from '../core/wait.ts';
+import { SECOND, sleep } from '../core/wait.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { identify, isAlive, type ProcessId } from '../sandbox/gcp/processes.ts';
-import { pathWithSbin } from './system_packages.ts';
+import { killProcessesIn } from './processes_in.ts';
+import { canInstall, pathWithSbin, provide } from './system_packages.ts';
 
 export interface DockerEngine {
   /** For DOCKER_HOST. */
@@ -23,28 +24,44 @@ export interface DockerEngine {
 }
 
 const FOLDER = 'borealis-docker-';
+/** In the folder of an Engine: who started it. */
+const OWNER = 'owner.json';
 
-/** Finds or starts an Engine. Null, after a line that says why, when neither can be done here. */
-export async function dockerEngine(o: { say: (line: string) => void }): Promise<DockerEngine | null> {
+const START_WITHIN_MS = 30 * SECOND;
+const STOP_WITHIN_MS = 20 * SECOND;
+
+export interface EngineOptions {
+  /** Tells in one line what is installed or started, or what is left out and how to get an Engine. */
+  say: (line: string) => void;
+  /** What happens without an Engine, for that line: 'tests of DockerTask are skipped'. */
+  without: string;
+  /** Gives up while one starts; nothing is left of it. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Finds or starts an Engine; as root on Debian it is installed when there is none. Null, after a line that says why, when
+ * none of this can be done here, or when it was given up.
+ */
+export async function dockerEngine(o: EngineOptions): Promise<DockerEngine | null> {
   const there = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   if (await answers(there)) return { host: there, own: false, stop: async () => {} };
-  const dockerd = Bun.which('dockerd', { PATH: pathWithSbin() });
+  const find = () => Bun.which('dockerd', { PATH: pathWithSbin() });
+  if (!find() && (await canInstall()))
+    await provide([{ program: 'dockerd', package: 'docker.io', why: o.without }], o.say);
+  const dockerd = find();
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !dockerd) {
     const get = dockerd ? 'sudo systemctl start docker' : 'sudo apt-get install -y docker.io';
     o.say(
-      `No Docker Engine answers, and one cannot be started here (that needs root and dockerd). To get one: ${get}`,
+      `No Docker Engine answers, and one cannot be started here (that needs root and dockerd): ${o.without}. To get one: ${get}`,
     );
     return null;
   }
   await sweep();
   try {
-    // With a bridge containers reach the network; where the kernel has no iptables for it, without one.
-    return (
-      (await start(dockerd, [])) ??
-      (await start(dockerd, ['--iptables=false', '--ip6tables=false', '--bridge=none']))
-    );
+    return await start(dockerd, o.signal);
   } catch (thrown) {
-    o.say(`A Docker Engine could not be started: ${messageOf(thrown)}`);
+    o.say(`A Docker Engine could not be started: ${messageOf(thrown)}: ${o.without}`);
     return null;
   }
 }
@@ -58,12 +75,14 @@ async function answers(host: string): Promise<boolean> {
   }
 }
 
-/** Starts dockerd in a folder of its own. Null when it ends before it answers. */
-async function start(dockerd: string, flags: string[]): Promise<DockerEngine | null> {
+/** Starts dockerd in a folder of its own. Throws BorealisError with its last words when it does not come to answer. */
+async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngine | null> {
   // Short: a socket's path may have 107 characters.
   const folder = await mkdtemp(join('/tmp', FOLDER));
+  await writeFile(join(folder, OWNER), JSON.stringify(identify(process.pid)));
   const host = `unix://${folder}/docker.sock`;
-  const log = openSync(join(folder, 'dockerd.log'), 'w');
+  const logFile = join(folder, 'dockerd.log');
+  const log = openSync(logFile, 'w');
   const child = Bun.spawn(
     [
       dockerd,
@@ -75,7 +94,10 @@ async function start(dockerd: string, flags: string[]): Promise<DockerEngine | n
       `${folder}/exec`,
       '--pidfile',
       `${folder}/pid`,
-      ...flags,
+      // No network for containers: a bridge and the firewall rules that belong to it would outlive dockerd.
+      '--bridge=none',
+      '--iptables=false',
+      '--ip6tables=false',
     ],
     // A session of its own: a Ctrl-C at the terminal must not end it before the containers.
     {
@@ -85,29 +107,27 @@ async function start(dockerd: string, flags: string[]): Promise<DockerEngine | n
     },
   );
   closeSync(log);
-  const id = identify(child.pid);
-  if (id)
-    await writeFile(
-      join(folder, 'owner.json'),
-      JSON.stringify({ dockerd: id, starter: identify(process.pid) }),
-    );
-  for (const end = Date.now() + 30_000; Date.now() < end && child.exitCode === null; await sleep(100)) {
-    if (await answers(host)) return { host, own: true, stop: () => end_(folder, id) };
+  const dockerdId = identify(child.pid);
+  for (
+    const end = Date.now() + START_WITHIN_MS;
+    Date.now() < end && child.exitCode === null && !signal?.aborted;
+    await sleep(100, signal)
+  ) {
+    if (await answers(host)) return { host, own: true, stop: () => putAway(folder, dockerdId) };
   }
-  await end_(folder, id);
-  return null;
+  const said = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1);
+  await putAway(folder, dockerdId);
+  if (signal?.aborted) return null;
+  throw new BorealisError(said || `dockerd did not answer within ${START_WITHIN_MS / SECOND} s`);
 }
 
-/** Ends a dockerd and its containerd, takes its mounts away and deletes its folder. */
-async function end_(folder: string, dockerd: ProcessId | null): Promise<void> {
+/** Ends an Engine and what runs in its containers, takes its mounts away and deletes its folder. */
+async function putAway(folder: string, dockerd: ProcessId | null): Promise<void> {
   if (dockerd && isAlive(dockerd)) {
     process.kill(dockerd.pid, 'SIGTERM');
-    for (const end = Date.now() + 20_000; isAlive(dockerd) && Date.now() < end; ) await sleep(50);
-    if (isAlive(dockerd)) process.kill(dockerd.pid, 'SIGKILL');
+    for (const end = Date.now() + STOP_WITHIN_MS; isAlive(dockerd) && Date.now() < end; ) await sleep(50);
   }
-  for (const pid of await processesOf(folder)) process.kill(pid, 'SIGKILL');
-  for (const end = Date.now() + 5000; (await processesOf(folder)).length > 0 && Date.now() < end; )
-    await sleep(50);
+  await killProcessesIn(folder);
   const mounts = (await readFile('/proc/self/mounts', 'utf8'))
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '');
@@ -116,42 +136,31 @@ async function end_(folder: string, dockerd: ProcessId | null): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Processes (containerd, its shims, what ran in containers) whose command line names the folder. */
-async function processesOf(folder: string): Promise<number[]> {
-  const pids: number[] = [];
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const argv = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (argv.some((word) => word.startsWith(folder) || word.startsWith(`unix://${folder}`)))
-      pids.push(Number(name));
-  }
-  return pids;
-}
-
 /** Puts away what a starter that was killed outright left. */
 async function sweep(): Promise<void> {
   for (const name of await readdir('/tmp')) {
     if (!name.startsWith(FOLDER)) continue;
-    const text = await readFile(join('/tmp', name, 'owner.json'), 'utf8').catch(() => null);
-    if (text === null) continue;
-    const { dockerd, starter } = JSON.parse(text) as { dockerd: ProcessId; starter: ProcessId };
-    if (!isAlive(starter)) await end_(join('/tmp', name), dockerd);
+    const folder = join('/tmp', name);
+    const starter = await readFile(join(folder, OWNER), 'utf8').catch(() => null);
+    if (starter === null || isAlive(JSON.parse(starter))) continue;
+    const pid = Number(await readFile(join(folder, 'pid'), 'utf8').catch(() => 0));
+    await putAway(folder, pid > 0 ? identify(pid) : null);
   }
 }
 
 /**
  * Makes an image of busybox alone, with all its programs (sh, awk, sort...), under `name`. Returns what takes it away
- * again; an image of that name that was there already is left. Throws BorealisError when busybox-static is missing.
+ * again. An image of that name that was there already is left, unless it was made here by a process that was killed before
+ * it took it away. Throws BorealisError when busybox-static is missing.
  */
 export async function importImage(host: string, name: string): Promise<() => Promise<void>> {
   await using engine = await Engine.open({ DOCKER_HOST: host });
-  if (
-    await engine.request('GET', `/images/${name}/json`).then(
-      () => true,
-      () => false,
-    )
-  )
-    return async () => {};
+  const there = (await engine.request('GET', `/images/${name}/json`).catch(() => null)) as Image | null;
+  if (there) {
+    const maker = there.Config?.Labels?.[MAKER];
+    if (!maker || isAlive(JSON.parse(maker))) return async () => {};
+    await engine.request('DELETE', `/images/${name}`);
+  }
   const busybox = Bun.which('busybox', { PATH: pathWithSbin() });
   if (!busybox)
     throw new BorealisError(
@@ -166,11 +175,10 @@ export async function importImage(host: string, name: string): Promise<() => Pro
       'chmod 755 bin/busybox && for p in $(bin/busybox --list); do [ $p = busybox ] || ln -s busybox bin/$p; done && tar -cf image.tar bin tmp';
     const made = Bun.spawnSync(['sh', '-c', install], { cwd: root });
     if (made.exitCode !== 0) throw new BorealisError(`The image could not be made: ${made.stderr}`);
-    const [repo, tag = 'latest'] = name.split(/:(?=[^/]*$)/);
-    await engine.upload(
-      `/images/create?fromSrc=-&repo=${encodeURIComponent(repo ?? name)}&tag=${tag}`,
-      Bun.file(join(root, 'image.tar')),
-    );
+    const [repo = name, tag = 'latest'] = name.split(/:(?=[^/]*$)/);
+    const label = `LABEL ${MAKER}=${JSON.stringify(JSON.stringify(identify(process.pid)))}`;
+    const query = new URLSearchParams({ fromSrc: '-', repo, tag, changes: label });
+    await engine.upload(`/images/create?${query}`, Bun.file(join(root, 'image.tar')));
   } finally {
     await rm(root, { recursive: true, force: true });
   }
@@ -180,19 +188,43 @@ export async function importImage(host: string, name: string): Promise<() => Pro
   };
 }
 
+/** What matters here of the Engine's answer about an image. */
+interface Image {
+  Config?: { Labels?: Record<string, string> | null };
+}
+
+/** The label that names the process that made an image, as a ProcessId in JSON. */
+const MAKER = 'borealis.maker';
+
+/** Runs `argv` with an Engine, and returns its exit code. */
+async function runWithEngine(argv: string[]): Promise<number> {
+  // A Ctrl-C at the terminal reaches the command too; any other signal is passed on. The Engine goes when it has ended.
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort(name));
+  const engine = await dockerEngine({
+    say: console.error,
+    without: 'the command does not run',
+    signal: stop.signal,
+  });
+  if (!engine) return 1;
+  try {
+    if (stop.signal.aborted) return 1;
+    const child = Bun.spawn(argv, {
+      stdio: ['inherit', 'inherit', 'inherit'],
+      env: { ...process.env, DOCKER_HOST: engine.host },
+    });
+    stop.signal.addEventListener('abort', () => child.kill(stop.signal.reason));
+    return await child.exited;
+  } finally {
+    await engine.stop();
+  }
+}
+
 if (import.meta.main) {
-  const at = process.argv.indexOf('--');
-  const engine = await dockerEngine({ say: console.error });
-  if (!engine || at < 0) {
+  const [verb, dashes, ...argv] = process.argv.slice(2);
+  if (verb !== 'run' || dashes !== '--' || argv.length === 0) {
     console.error('usage: bun scripts/docker_engine.ts run -- COMMAND ...');
     process.exit(2);
   }
-  process.on('SIGINT', () => {});
-  const child = Bun.spawn(process.argv.slice(at + 1), {
-    stdio: ['inherit', 'inherit', 'inherit'],
-    env: { ...process.env, DOCKER_HOST: engine.host },
-  });
-  const code = await child.exited;
-  await engine.stop();
-  process.exit(code);
+  process.exit(await runWithEngine(argv));
 }

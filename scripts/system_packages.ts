@@ -69,10 +69,13 @@ export async function provide(needs: readonly Need[], say: (line: string) => voi
   return missing(needs);
 }
 
-/** Runs apt-get without questions, and without Debian's starting of services. Returns its last words when it failed. */
+/**
+ * Runs apt-get without questions, and without Debian's starting of services. Returns its last words when it failed. In a
+ * session of its own: a Ctrl-C at the terminal must not leave packages half installed.
+ */
 async function apt(argv: string[]): Promise<string | null> {
   const env = { ...process.env, PATH: pathWithSbin(), DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  const child = Bun.spawn(argv, { env, stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' });
+  const child = Bun.spawn(argv, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   const err = await new Response(child.stderr).text();
   return (await child.exited) === 0 ? null : err.trim().split('\n').at(-1) || `exit code ${child.exitCode}`;
 }

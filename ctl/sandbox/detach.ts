@@ -12,6 +12,8 @@ import { ownProgram } from './place.ts';
 /** Longer than it ever takes: half a second, or a few on a busy machine. */
 const READY_WITHIN_MS = 60 * SECOND;
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Starts `sandbox up` with `flags` as a process of its own, which outlives this one and its terminal, and waits until it is
  * ready. Throws BorealisError with the cause from its log when it fails; nothing is left running then.
@@ -36,10 +38,18 @@ export async function startDetached(
   let ended: string | null = null;
   child.on('exit', (code, signal) => (ended = signal ?? `exit code ${code}`));
   child.on('error', (thrown) => (ended = thrown.message));
+  // Whoever is interrupted while it starts does not leave it behind.
+  const given = new AbortController();
+  const giveUp = () => given.abort();
+  for (const name of SIGNALS) process.on(name, giveUp);
   const line = progress();
   try {
     line.update('Starting a LaunchPad, Compute, Storage and Logging');
-    for (const until = Date.now() + READY_WITHIN_MS; Date.now() < until; await sleep(50)) {
+    for (
+      const until = Date.now() + READY_WITHIN_MS;
+      Date.now() < until && !given.signal.aborted;
+      await sleep(50, given.signal)
+    ) {
       if (ended !== null)
         throw new BorealisError(`The sandbox did not start: ${await causeIn(logFile, ended)}`);
       const record = await runningSandbox(dir).catch(() => null);
@@ -49,10 +59,13 @@ export async function startDetached(
       }
     }
     child.kill('SIGTERM');
+    while (ended === null) await sleep(50);
+    if (given.signal.aborted) throw new BorealisError('Interrupted: the sandbox is gone again');
     throw new BorealisError(
       `The sandbox was not ready after ${READY_WITHIN_MS / SECOND} s. Its log: ${logFile}`,
     );
   } finally {
+    for (const name of SIGNALS) process.off(name, giveUp);
     line.done();
   }
 }
