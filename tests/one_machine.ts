@@ -2,7 +2,7 @@
  * One machine for tests that cross rooms: a LaunchPad server, workers and command lines, all of them the built binaries as
  * real processes in one temporary folder. Everything is ended and taken away when it is disposed of.
  */
-import { existsSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -20,8 +20,8 @@ export interface Ran {
   err: string;
 }
 
-export interface Worker {
-  readonly name: string;
+/** A program that goes on until the end of the test. */
+export interface Running {
   readonly process: Bun.Subprocess;
   /** All that it has said so far. */
   said(): Promise<string>;
@@ -38,8 +38,10 @@ export interface OneMachine extends AsyncDisposable {
   lpad(...words: string[]): Promise<string>;
   /** Adds a workflow file with this content. */
   add(workflow: unknown): Promise<void>;
-  /** Starts a fireworker in a folder of its own. `env` shortens its times and the like. */
-  worker(name: string, env?: Record<string, string>): Promise<Worker>;
+  /** Starts a program in the folder `name`, a new one. */
+  start(name: string, argv: readonly string[], env?: Record<string, string>): Promise<Running>;
+  /** Starts a fireworker of that name. `env` shortens its times and the like. */
+  worker(name: string, env?: Record<string, string>): Promise<Running>;
   /** Ends the LaunchPad server as a power cut would; `startServer` starts it again on the same folder and port. */
   killServer(): Promise<void>;
   startServer(): Promise<void>;
@@ -56,7 +58,7 @@ export async function oneMachine(): Promise<OneMachine> {
     GCE_METADATA_HOST: '127.0.0.1:1',
     ...(process.env.BOREALIS_TEST_RUN && { BOREALIS_TEST_RUN: process.env.BOREALIS_TEST_RUN }),
   };
-  const workers: Worker[] = [];
+  const started: Running[] = [];
   let server: Bun.Subprocess<'ignore', 'pipe', 'inherit'>;
   let port = 0;
 
@@ -110,20 +112,20 @@ export async function oneMachine(): Promise<OneMachine> {
       await writeFile(file, JSON.stringify(workflow));
       await machine.lpad('add', file);
     },
-    async worker(name, more = {}) {
+    async start(name, argv, more = {}) {
       const cwd = join(folder, name);
-      await mkdir(cwd, { recursive: true });
+      await mkdir(cwd);
       const log = join(cwd, 'log');
-      const argv = ['-l', join(folder, 'my_launchpad.yaml'), '--development', '--name', name];
-      const child = Bun.spawn([join(dist, 'fireworker'), ...argv], {
-        cwd,
-        env: { ...env, ...more },
-        stdio: ['ignore', Bun.file(log), Bun.file(`${log}.err`)],
-      });
-      const said = async () => (existsSync(log) ? await readFile(log, 'utf8') : '');
-      const worker = { name, process: child, said };
-      workers.push(worker);
-      return worker;
+      const fd = openSync(log, 'a');
+      const child = Bun.spawn([...argv], { cwd, env: { ...env, ...more }, stdio: ['ignore', fd, fd] });
+      closeSync(fd);
+      const running = { process: child, said: () => readFile(log, 'utf8') };
+      started.push(running);
+      return running;
+    },
+    worker(name, more) {
+      const argv = ['-l', '../my_launchpad.yaml', '--development', '--name', name];
+      return machine.start(name, [join(dist, 'fireworker'), ...argv], more);
     },
     async killServer() {
       server.kill('SIGKILL');
@@ -131,9 +133,9 @@ export async function oneMachine(): Promise<OneMachine> {
     },
     async [Symbol.asyncDispose]() {
       // A stopped process hears SIGTERM only when it goes on.
-      for (const { process: child } of workers)
+      for (const { process: child } of started)
         for (const signal of ['SIGCONT', 'SIGTERM'] as const) child.kill(signal);
-      await Promise.all(workers.map(({ process: child }) => child.exited));
+      await Promise.all(started.map(({ process: child }) => child.exited));
       await launchpad.close();
       server.kill('SIGTERM');
       await server.exited;

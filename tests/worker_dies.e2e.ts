@@ -4,7 +4,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LaunchPad, numberOf } from '../core/launchpad/index.ts';
 import { faultsIn } from './invariants.ts';
-import { type OneMachine, oneMachine, until, type Worker } from './one_machine.ts';
+import { type OneMachine, oneMachine, type Running, until } from './one_machine.ts';
 
 /** A worker that is silent for two seconds is taken for dead. */
 const HASTY = { FIREWORKER_PING_TIME_SECS: '0.3', FIREWORKER_LOST_RUN_SECS: '2' };
@@ -87,7 +87,7 @@ async function lostLaunchIsHistory(machine: OneMachine, lost: { fwId: number; la
   expect(launch).toMatchObject({ state: 'FIZZLED', action: null });
 }
 
-async function threeWorkers(machine: OneMachine): Promise<[Worker, Worker, Worker]> {
+async function threeWorkers(machine: OneMachine): Promise<[Running, Running, Running]> {
   return await Promise.all([
     machine.worker('ann', HASTY),
     machine.worker('bob', HASTY),

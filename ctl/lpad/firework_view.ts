@@ -87,6 +87,30 @@ export function fireworkDict(doc: Doc, level: Level, launches: ReadonlyMap<numbe
 }
 
 function launchDict(launch: Doc): Doc {
-  const { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id } = launch;
+  const { fworker, fw_id, launch_dir, host, ip, trackers, state, state_history, launch_id } = launch;
+  const action = isDoc(launch.action) ? actionDict(launch.action) : null;
   return { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id };
+}
+
+/** A lone Firework that a Firetask added is stored as it is, and shown as the workflow that it became. */
+function actionDict(action: Doc): Doc {
+  const each = (key: string, shown: (dict: Doc) => Doc) => {
+    const list = action[key];
+    return Array.isArray(list) && { [key]: list.map((item) => (isDoc(item) ? shown(item) : item)) };
+  };
+  return {
+    ...action,
+    ...each('additions', workflowDict),
+    ...each('detours', workflowDict),
+    ...each('append_wfs', (item) => ({
+      ...item,
+      ...(isDoc(item.workflow) && { workflow: workflowDict(item.workflow) }),
+    })),
+  };
+}
+
+function workflowDict(dict: Doc): Doc {
+  const { fw_id, name, created_on, updated_on } = dict;
+  if ('fws' in dict || fw_id === undefined) return dict;
+  return { fws: [dict], links: { [String(fw_id)]: [] }, name, metadata: {}, updated_on, created_on };
 }
