@@ -28,6 +28,8 @@ export function parseCommandLine(argv: string[]): CommandLine {
       `--slots ${values.slots}: this release flies one rocket at a time; start one VM for each slot`,
     );
   }
+  for (const key of ['launchpad', 'name'] as const)
+    if (values[key] === '') throw new UsageError(`--${key} is empty. See fireworker --help`);
   return {
     action: values.help ? 'help' : values.version ? 'version' : values.setup ? 'setup' : 'run',
     launchpadFile: values.launchpad,

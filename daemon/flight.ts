@@ -1,13 +1,15 @@
 /** One rocket's flight: from a claim to its results in the LaunchPad (`Rocket.run` in fireworks/core/rocket.py). */
+import { createReadStream, createWriteStream } from 'node:fs';
 import { copyFile, cp, mkdir, readdir, rmdir } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
 import type { Storage } from '../core/cloud/storage.ts';
-import { messageOf } from '../core/errors.ts';
+import { BorealisError, messageOf } from '../core/errors.ts';
 import {
   type Claim,
   complete,
   type Doc,
-  describeLaunchPad,
   type FWAction,
   type FWorker,
   fwAction,
@@ -15,8 +17,10 @@ import {
   isAway,
   isDoc,
   type LaunchPad,
+  newWorkflow,
   numberOf,
   plainDoc,
+  retract,
   setLaunchDir,
 } from '../core/launchpad/index.ts';
 import { copy } from '../core/launchpad/values.ts';
@@ -95,19 +99,29 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
     log.warning(`Gave Firework ${claim.fwId} back after ${seconds} s: ${why}`);
     return given ? 'givenUp' : 'lost';
   }
-  const written = await retry(KEEP_RESULTS, () => complete(pad.launchpad, claim, action, state), {
-    signal: pad.stopNow,
-    onRetry: (thrown, ms) =>
-      log.warning(
-        `The LaunchPad is away; the results wait ${(ms / 1000).toFixed(0)} s: ${messageOf(thrown)}`,
-      ),
+  const write = (end: Result) =>
+    retry(KEEP_RESULTS, () => complete(pad.launchpad, claim, end.action, end.state), {
+      signal: pad.stopNow,
+      onRetry: (thrown, ms) =>
+        log.warning(
+          `The LaunchPad is away; the results wait ${(ms / 1000).toFixed(0)} s: ${messageOf(thrown)}`,
+        ),
+    });
+  let landed: Result = { action, state };
+  const written = await write(landed).catch(async (thrown) => {
+    // What the action asks for cannot be done to this workflow: as FireWorks, the Firework fails, and says why.
+    if (!(thrown instanceof BorealisError) || state === 'FIZZLED') throw thrown;
+    log.error(`The FWAction of Firework ${claim.fwId} cannot be applied: ${messageOf(thrown)}`);
+    await retry(KEEP_RESULTS, () => retract(pad.launchpad, claim), { signal: pad.stopNow });
+    landed = { action: failure(null, stacktrace(thrown), null), state: 'FIZZLED' };
+    return await write(landed);
   });
   if (!written) {
     log.warning(`Firework ${claim.fwId} was taken from this worker: its results are dropped`);
     return 'lost';
   }
-  log.info(`Firework ${claim.fwId} '${claim.name}' is ${state} after ${seconds} s`);
-  return state === 'COMPLETED' ? 'completed' : 'fizzled';
+  log.info(`Firework ${claim.fwId} '${claim.name}' is ${landed.state} after ${seconds} s`);
+  return landed.state === 'COMPLETED' ? 'completed' : 'fizzled';
 }
 
 interface Result {
@@ -147,8 +161,11 @@ async function runTasks(
       last = await runTask(pad, claim, { rawParams, taskIndex, rawSpec, launchDir, log, signal });
       if (gather(gathered, rawSpec, last)) break;
     }
+    current = null;
+    checkWorkflows(last);
+    const action = decorate(finalAction(last, gathered), rocket());
     await removeIfEmpty(launchDir, claim.launchDir);
-    return { action: decorate(finalAction(last, gathered), rocket()), state: 'COMPLETED' };
+    return { action, state: 'COMPLETED' };
   } catch (thrown) {
     if (!signal.aborted) log.error(`Firework ${claim.fwId} '${claim.name}' failed: ${messageOf(thrown)}`);
     const details = thrown instanceof FiretaskError ? thrown.details : null;
@@ -164,11 +181,7 @@ async function runTask(
 ): Promise<FWAction> {
   const name = String(t.rawParams._fw_name);
   const task = firetaskNamed(name);
-  // FireWorks: with _use_global_spec the parameters come from the spec.
-  const rawParams =
-    t.rawParams._use_global_spec || t.rawParams.use_global_spec
-      ? { ...t.rawSpec, ...t.rawParams }
-      : t.rawParams;
+  const rawParams = task.globalSpec && t.rawParams.use_global_spec ? t.rawSpec : t.rawParams;
   const parsed = task.params.safeParse(plainDoc(rawParams));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -185,7 +198,7 @@ async function runTask(
     taskIndex: t.taskIndex,
     fworker: pad.fworker,
     hostName: pad.hostName,
-    launchPadName: describeLaunchPad(pad.launchpad.settings),
+    launchPad: pad.launchpad.settings,
     log,
     signal: t.signal,
     env: { ...pad.env, PWD: t.launchDir },
@@ -199,6 +212,12 @@ async function runTask(
   t.signal.throwIfAborted();
   log.debug(`Task ${t.taskIndex} completed: ${name}`);
   return actionFile(t.launchDir) ?? fwAction(returned ?? {});
+}
+
+/** Throws for additions and detours that are no workflows: better here than when the launch has ended. */
+function checkWorkflows(action: FWAction): void {
+  for (const dict of [...action.additions, ...action.detours]) newWorkflow(dict);
+  for (const { workflow } of action.append_wfs) newWorkflow(workflow);
 }
 
 /** The folder of the launch: its own, or the one that the spec names. */
@@ -229,12 +248,16 @@ async function recover(spec: Doc, launchDir: string, gathered: Gathered): Promis
   return numberOf(recovery._task_n);
 }
 
-/** Files of parents (`_files_prev`) under the names that this Firework wants them by (`_files_in`). */
+/** Files of parents (`_files_prev`) under the names that this Firework wants them by (`_files_in`); `.gz` as the names say. */
 async function bringFiles(spec: Doc, launchDir: string): Promise<void> {
   const { _files_in: wanted, _files_prev: offered } = spec;
   if (!isDoc(wanted) || !isDoc(offered)) return;
   for (const [key, name] of Object.entries(wanted)) {
-    if (key in offered) await copyFile(String(offered[key]), join(launchDir, String(name)));
+    if (!(key in offered)) continue;
+    const [from, to] = [String(offered[key]), resolve(launchDir, String(name))];
+    const [packed, packs] = [from.endsWith('.gz'), to.endsWith('.gz')];
+    if (packed === packs) await copyFile(from, to);
+    else await pipeline(createReadStream(from), packs ? createGzip() : createGunzip(), createWriteStream(to));
   }
 }
 

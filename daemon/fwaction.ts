@@ -1,6 +1,7 @@
 /** How the actions of several Firetasks become the one of their Firework (`Rocket.run`, `decorate_fwaction`). */
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   applyMod,
   type Doc,
@@ -61,14 +62,15 @@ export function decorate(
   if (spec._pass_job_info) {
     const before = Array.isArray(spec._job_info) ? [...spec._job_info] : [];
     const own = { fw_id: rocket.fwId, name: rocket.name, launch_dir: launchDir, state: 'RUNNING' };
-    decorated.mod_spec.push({ _push_all: { _job_info: [...before, own] } });
+    const known = before.some((info) => isDeepStrictEqual(info, own));
+    decorated.mod_spec.push({ _push_all: { _job_info: known ? before : [...before, own] } });
   }
   if (spec._preserve_fworker) decorated.update_spec._fworker = rocket.fworkerName;
   if (isDoc(spec._files_out)) {
     for (const [key, pattern] of Object.entries(spec._files_out)) {
       const found = globSync(String(pattern), { cwd: launchDir }).sort();
       const last = found.at(-1);
-      if (last) decorated.mod_spec.push({ _set: { [`_files_prev->${key}`]: join(launchDir, last) } });
+      if (last) decorated.mod_spec.push({ _set: { [`_files_prev->${key}`]: resolve(launchDir, last) } });
     }
   }
   return decorated;

@@ -1,29 +1,30 @@
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { sleep } from '../core/wait.ts';
+import { SECOND, sleep } from '../core/wait.ts';
 import type { Cloud } from './cloud.ts';
-import type { WorkerSettings } from './settings.ts';
 
 /**
- * The last thing a worker does: its VM deletes itself, unless somebody is at work on it (`stay`: --development, or Ctrl-C).
- * After an error the VM waits a while, so that somebody can look at it. Off Google Cloud there is nothing to do.
+ * The last thing a worker does: its VM deletes itself, unless somebody is at work on it (`stay`: --development, Ctrl-C, or
+ * `systemctl stop`). After an error the VM waits a while, so that somebody can look at it. Off Google Cloud there is nothing to do.
  */
 export async function goHome(o: {
   cloud: Cloud;
-  settings: WorkerSettings;
   log: Logger;
   exitCode: number;
-  stay: boolean;
+  errorDelayMs: number;
+  /** Asked again after a wait. */
+  stay: () => boolean;
   /** Aborted when this VM is stopping anyway: then nothing is waited for. */
   hastened: AbortSignal;
 }): Promise<void> {
   const { instance } = o.cloud;
-  if (!instance || o.stay) return;
+  if (!instance || o.stay()) return;
   if (o.exitCode !== 0) {
     o.log.warning(
-      `This VM deletes itself in ${o.settings.errorDeleteDelayMs / 60_000} min. To look at it, connect to it and stop the service: systemctl stop fireworker`,
+      `This VM deletes itself in ${Math.round(o.errorDelayMs / SECOND)} s. To look at it, connect to it and stop the service: sudo systemctl stop fireworker`,
     );
-    await sleep(o.settings.errorDeleteDelayMs, o.hastened);
+    await sleep(o.errorDelayMs, o.hastened);
+    if (o.stay()) return;
   }
   o.log.info(`Deleting this VM, ${instance.name}`);
   try {

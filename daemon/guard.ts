@@ -8,6 +8,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BorealisError } from '../core/errors.ts';
 import { sleep } from '../core/wait.ts';
 
 const GUARD = `
@@ -20,12 +21,18 @@ while read -r what id; do
     -) groups="\${groups%% $id *} \${groups#* $id }" ;;
   esac
 done < "$1"
-for id in $groups; do kill -s KILL -- "-$id" 2> /dev/null; done
+# Whoever is entering at this moment is let through: they look whether their worker lives, and end.
+exec 3<> "$1"
 rm -f "$1"
+for id in $groups; do kill -s KILL -- "-$id" 2> /dev/null; done
 `;
 
-/** Enters its own process group, then becomes the program. */
-const ENTER = 'echo "+ $$" > "$BOREALIS_GUARD" && unset BOREALIS_GUARD && exec "$0" "$@"';
+/** Enters its own process group, then becomes the program; when the worker has died meanwhile, it ends. */
+const ENTER = `
+[ -p "$BOREALIS_GUARD" ] && echo "+ $$" > "$BOREALIS_GUARD" && kill -0 "$BOREALIS_WORKER" || exit 137
+unset BOREALIS_GUARD BOREALIS_WORKER
+exec "$0" "$@"
+`;
 
 export interface GuardedProcess {
   readonly pid: number;
@@ -49,6 +56,9 @@ export interface StartOptions {
 }
 
 export class Guard implements AsyncDisposable {
+  /** Readers of what programs left running in the background. */
+  readonly #left = new Set<Promise<unknown>>();
+
   private constructor(
     readonly path: string,
     readonly fd: number,
@@ -68,11 +78,13 @@ export class Guard implements AsyncDisposable {
     return new Guard(path, openSync(path, 'w'), guard);
   }
 
-  /** Starts a program in a process group of its own. Throws with `code: 'ENOENT'` when there is no such program. */
+  /** Starts a program in a process group of its own. Its exit code is 127, as in a shell, when there is no such program. */
   start(argv: readonly string[], o: StartOptions): GuardedProcess {
+    if (this.process.exitCode !== null || this.process.signalCode !== null)
+      throw new BorealisError('The guard of task processes has ended. Start this worker again');
     const child = Bun.spawn(['sh', '-c', ENTER, ...argv], {
       cwd: o.cwd,
-      env: { ...o.env, BOREALIS_GUARD: this.path },
+      env: { ...o.env, BOREALIS_GUARD: this.path, BOREALIS_WORKER: String(process.pid) },
       stdio: [o.stdin ?? 'ignore', 'pipe', 'pipe', ...(o.answer ? (['pipe'] as const) : [])],
       detached: true,
     });
@@ -95,7 +107,17 @@ export class Guard implements AsyncDisposable {
   }
 
   forget(pid: number): void {
-    writeSync(this.fd, `- ${pid}\n`);
+    try {
+      writeSync(this.fd, `- ${pid}\n`);
+    } catch {
+      // The guard has ended: there is no list any more.
+    }
+  }
+
+  /** Takes over the reading of what a program's background processes write: to be over when the guard has ended them. */
+  leave(reading: Promise<unknown>): void {
+    const done = reading.catch(() => {}).finally(() => this.#left.delete(done));
+    this.#left.add(done);
   }
 
   /** Ends a process group: SIGTERM, after `graceMs` SIGKILL. Returns when nothing of it is left. */
@@ -110,6 +132,7 @@ export class Guard implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     closeSync(this.fd);
     await this.process.exited;
+    await Promise.all(this.#left);
     await rm(this.path, { force: true });
   }
 }

@@ -3,9 +3,17 @@ import type { Logger } from '../core/log.ts';
 import type { Cloud } from './cloud.ts';
 import type { Stopping } from './stopping.ts';
 
+/** What signals have asked for. */
+export interface Signals {
+  /** Ctrl-C. */
+  readonly interrupted: boolean;
+  /** A person ends the worker (Ctrl-C, `systemctl stop`), not the cloud its VM: the VM is left to that person. */
+  readonly stay: boolean;
+}
+
 /** Ctrl-C and SIGTERM give the rocket back and stop; a second one ends the process where it stands. */
-export function listenToSignals(stopping: Stopping, until: AbortSignal): { readonly interrupted: boolean } {
-  const heard = { interrupted: false };
+export function listenToSignals(stopping: Stopping): Signals {
+  const heard = { interrupted: false, stay: false };
   let count = 0;
   const onSignal = (name: NodeJS.Signals) => {
     count++;
@@ -14,12 +22,13 @@ export function listenToSignals(stopping: Stopping, until: AbortSignal): { reado
       stopping.log.warning(
         `${name} again: leaving at once. The Firework in flight will be found lost and rerun`,
       );
-      process.exit(name === 'SIGINT' ? 2 : 1);
+      process.exit(heard.interrupted ? 2 : 1);
     }
+    // After the notice of preemption the SIGTERM is the VM's own end.
+    if (!stopping.now.aborted) heard.stay = true;
     stopping.ask(name === 'SIGINT' ? 'Ctrl-C' : name, 'now');
   };
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
-  until.addEventListener('abort', () => process.exitCode, { once: true });
   return heard;
 }
 

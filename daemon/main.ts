@@ -12,7 +12,7 @@ import { consoleSink, fileSink } from './console_log.ts';
 import { goHome } from './go_home.ts';
 import { listenToSignals, watchMetadata } from './listen.ts';
 import { openPad } from './pad.ts';
-import { readSettings } from './read_settings.ts';
+import { readErrorDelayMs, readSettings } from './read_settings.ts';
 import { writeSetupFiles } from './setup.ts';
 import { Stopping } from './stopping.ts';
 import { work } from './worker.ts';
@@ -22,20 +22,20 @@ const INTERRUPTED = 2;
 
 async function main(line: CommandLine): Promise<number> {
   const cloud = await openCloud();
-  const settings = readSettings(line, cloud.instance);
-  const name = line.name ?? cloud.instance?.name ?? cloud.hostName;
-  const sinks = [consoleSink({ level: settings.strmLvl, json: line.jsonLogs })];
-  if (settings.logdir) sinks.push(fileSink(settings.logdir, settings.strmLvl));
+  const name = line.name ?? cloud.hostName;
   const logging = cloud.log(name);
-  if (logging) sinks.push(logging.sink);
+  const sinks = [consoleSink({ level: 'INFO', json: line.jsonLogs }), ...(logging ? [logging.sink] : [])];
   const log = loggerTo(sinks, { worker: name });
 
   const stopping = new Stopping(log);
   const ears = new AbortController();
-  const signals = listenToSignals(stopping, ears.signal);
+  const signals = listenToSignals(stopping);
   let exitCode = 0;
   try {
-    await using pad = await openPad({ name, settings, cloud, stopping, log });
+    const settings = readSettings(line, cloud.instance);
+    sinks[0] = consoleSink({ level: settings.strmLvl, json: line.jsonLogs });
+    if (settings.logdir) sinks.push(fileSink(settings.logdir, settings.strmLvl));
+    await using pad = await openPad({ name: line.name, settings, cloud, stopping, log });
     log.info(`fireworker ${version} on ${name}: pulling from the LaunchPad ${pad.where}`);
     if (settings.quit === 'soon') stopping.ask('quit=soon was asked for', 'after this rocket');
     if (settings.quit === 'when-idle') stopping.askWhenIdle();
@@ -52,6 +52,7 @@ async function main(line: CommandLine): Promise<number> {
     );
     if (signals.interrupted) exitCode = INTERRUPTED;
   } catch (thrown) {
+    if (thrown instanceof UsageError && !cloud.instance) throw thrown;
     exitCode = thrown instanceof BorealisError ? thrown.exitCode : 1;
     log.error(
       `Stopped by an error: ${messageOf(thrown)}`,
@@ -61,10 +62,10 @@ async function main(line: CommandLine): Promise<number> {
   ears.abort();
   await goHome({
     cloud,
-    settings,
     log,
     exitCode,
-    stay: line.development || signals.interrupted,
+    errorDelayMs: readErrorDelayMs(cloud.instance),
+    stay: () => line.development || signals.stay,
     hastened: stopping.now,
   });
   await logging?.flush(5000);

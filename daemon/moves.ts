@@ -10,7 +10,7 @@
  */
 import { jitter, SECOND } from '../core/wait.ts';
 
-/** Why a worker ends; `delete` says whether its VM goes with it. */
+/** Why a worker ends. */
 export interface StopReason {
   why: string;
   /** `now` gives the rocket in flight back. */

@@ -7,9 +7,11 @@ import {
   type Doc,
   describeLaunchPad,
   type FWorker,
+  fromJson,
   isDoc,
   LaunchPad,
   parseYaml,
+  plainDoc,
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import { SECOND } from '../core/wait.ts';
@@ -24,7 +26,8 @@ const TASK_GRACE_MS = 12 * SECOND;
 
 /** Connects to the LaunchPad and gets everything ready that rockets need. Launches live below `launches/` here. */
 export async function openPad(o: {
-  name: string;
+  /** Of the command line: it comes before what a file says. */
+  name: string | undefined;
   settings: WorkerSettings;
   cloud: Cloud;
   stopping: Stopping;
@@ -32,8 +35,8 @@ export async function openPad(o: {
 }): Promise<Pad & AsyncDisposable & { where: string; launchDir: (launchId: number) => string }> {
   const { settings, cloud, log } = o;
   const folder = resolve('launches');
-  const fworker = readFWorker(o.name);
-  const launchpad = await LaunchPad.open(settings.launchpad, { log, appName: `fireworker ${o.name}` });
+  const fworker = readFWorker(o.name, cloud.hostName);
+  const launchpad = await LaunchPad.open(settings.launchpad, { log, appName: `fireworker ${fworker.name}` });
   await mkdir(folder, { recursive: true });
   const guard = await Guard.start(folder);
   let storage: Storage | null = null;
@@ -61,9 +64,9 @@ export async function openPad(o: {
   };
 }
 
-/** The worker's identity: my_fworker.yaml here gives category, query and env; the VM its name. */
-function readFWorker(name: string, path = 'my_fworker.yaml'): FWorker {
-  const fworker: FWorker = { name, category: '', query: {}, env: {} };
+/** The worker's identity: my_fworker.yaml here gives category, query and env, and a name when none was given. */
+export function readFWorker(given: string | undefined, fallback: string, path = 'my_fworker.yaml'): FWorker {
+  const fworker: FWorker = { name: given ?? fallback, category: '', query: {}, env: {} };
   if (!existsSync(path)) return fworker;
   const values = parseYaml(readFileSync(path, 'utf8'), path) ?? {};
   if (!isDoc(values)) throw new UsageError(`${path}: a worker's file is a list of 'key: value' lines`);
@@ -72,13 +75,25 @@ function readFWorker(name: string, path = 'my_fworker.yaml'): FWorker {
       throw new UsageError(`${path}: unknown key '${key}'. Known keys: name, category, query, env`);
     if (value === null) continue;
     const text = typeof value === 'string';
-    if (key === 'name' && text) fworker.name = value;
+    if (key === 'name' && text) fworker.name = given ?? value;
     else if (key === 'category' && (text || Array.isArray(value)))
       fworker.category = text ? value : value.map(String);
-    // Python writes the query as a JSON string.
-    else if (key === 'query') fworker.query = (text ? JSON.parse(value) : value) as Doc;
+    else if (key === 'query') fworker.query = queryIn(value, path);
     else if (key === 'env' && isDoc(value)) fworker.env = value;
     else throw new UsageError(`${path}: ${key}=${JSON.stringify(value)} has the wrong type`);
   }
   return fworker;
+}
+
+/** Python writes the query as a JSON string. */
+function queryIn(value: unknown, path: string): Doc {
+  try {
+    const query = typeof value === 'string' ? fromJson(value) : value;
+    if (isDoc(query)) return plainDoc(query);
+  } catch {
+    // Told below.
+  }
+  throw new UsageError(
+    `${path}: query=${JSON.stringify(value)}: must be a MongoDB query, as {"spec.kind": "big"}`,
+  );
 }

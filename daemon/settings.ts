@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Instance } from '../core/cloud/metadata.ts';
 import { UsageError } from '../core/errors.ts';
-import { type Doc, type LaunchPadSettings, launchPadSettings } from '../core/launchpad/index.ts';
+import { type Doc, databaseIn, type LaunchPadSettings, launchPadSettings } from '../core/launchpad/index.ts';
 
 interface Setting {
   schema: z.ZodType;
@@ -17,8 +17,32 @@ interface Setting {
   about: string;
 }
 
-const seconds = z.coerce.number().finite().nonnegative();
 const text = z.string();
+/** Attributes are text: what is no number is told, and never becomes 0. */
+const number = z.union(
+  [
+    z.number(),
+    z
+      .string()
+      .trim()
+      .regex(/^\d+(\.\d+)?$/)
+      .transform(Number),
+  ],
+  'must be a number',
+);
+const seconds = number.pipe(z.number('must be a number of seconds').nonnegative('must not be negative'));
+const interval = number.pipe(z.number().positive('must be more than 0'));
+const port = number.pipe(
+  z
+    .number()
+    .int('must be a whole number')
+    .min(1, 'must be from 1 to 65535')
+    .max(65535, 'must be from 1 to 65535'),
+);
+const yesOrNo = z.union(
+  [z.boolean(), z.stringbool({ truthy: ['true'], falsy: ['false'] })],
+  'must be true or false',
+);
 
 /** Attributes are always text, and an empty one is as good as none (upstream's rule). */
 export const SETTINGS = {
@@ -28,13 +52,11 @@ export const SETTINGS = {
     about: "MongoDB's host name, or with uri_mode its connection string",
   },
   uri_mode: {
-    schema: z
-      .union([z.boolean(), z.enum(['true', 'false', 'True', 'False'])])
-      .transform((v) => v === true || v === 'true' || v === 'True'),
+    schema: yesOrNo,
     default: false,
     about: 'true when host is a connection string (mongodb://... or mongodb+srv://...)',
   },
-  port: { schema: z.coerce.number().int().min(1).max(65535), default: 27017, about: "MongoDB's port" },
+  port: { schema: port, default: 27017, about: "MongoDB's port" },
   db: {
     schema: text,
     default: 'fireworks',
@@ -79,7 +101,7 @@ export const SETTINGS = {
     about: 'the Python that runs PyTask and Firetasks written in Python',
   },
   ping_time_secs: {
-    schema: seconds,
+    schema: interval,
     default: 3600,
     unit: 's',
     fileKey: null,
@@ -112,7 +134,6 @@ export interface WorkerSettings {
   pingMs: number;
   /** 0: this worker does not look for lost runs. */
   lostRunMs: number;
-  errorDeleteDelayMs: number;
   strmLvl: string;
   logdir?: string;
 }
@@ -131,22 +152,10 @@ export interface Sources {
 export function workerSettings(sources: Sources): WorkerSettings {
   const values = {} as Record<Key, unknown>;
   const origin = {} as Record<Key, string>;
-  for (const [name, setting] of Object.entries(SETTINGS) as [Key, Setting][]) {
-    const found = look(name, setting, sources);
-    if (!found) {
-      values[name] = setting.default;
-      origin[name] = 'default';
-      continue;
-    }
-    const parsed = setting.schema.safeParse(found.value);
-    if (!parsed.success) {
-      const shown = setting.secret ? '***' : String(found.value);
-      throw new UsageError(
-        `${name}=${shown} (${found.source}): ${parsed.error.issues[0]?.message.replace(/^Invalid (input|option): /, '')}`,
-      );
-    }
-    values[name] = parsed.data;
-    origin[name] = found.source;
+  for (const name of Object.keys(SETTINGS) as Key[]) {
+    const { value, source } = settingOf(name, sources);
+    values[name] = value;
+    origin[name] = source;
   }
   const rockets = values.idle_for_rockets as number;
   const waiters = values.idle_for_waiters as number;
@@ -159,13 +168,15 @@ export function workerSettings(sources: Sources): WorkerSettings {
   const file = Object.fromEntries(
     Object.entries(sources.file?.values ?? {}).filter(([key]) => !key.startsWith('idle_for')),
   );
+  // A connection string may name the database itself; what names it expressly comes first.
+  const named = uri_mode === true && origin.db === 'default' && databaseIn(String(host)) !== '';
   const launchpad = launchPadSettings(
     {
       ...file,
       host,
       uri_mode,
       port,
-      name: db,
+      name: named ? null : db,
       username: username ?? null,
       password: password ?? null,
       authsource: authsource ?? null,
@@ -180,10 +191,25 @@ export function workerSettings(sources: Sources): WorkerSettings {
     python: values.python as string,
     pingMs: (values.ping_time_secs as number) * 1000,
     lostRunMs: (values.lost_run_secs as number) * 1000,
-    errorDeleteDelayMs: (values.error_delete_delay as number) * 1000,
     strmLvl: values.strm_lvl as string,
     logdir: values.logdir as string | undefined,
   };
+}
+
+/** How long a VM waits after an error: also when it is another setting that is wrong. */
+export function errorDeleteDelayMs(sources: Sources): number {
+  return (settingOf('error_delete_delay', sources).value as number) * 1000;
+}
+
+function settingOf(name: Key, sources: Sources): { value: unknown; source: string } {
+  const setting: Setting = SETTINGS[name];
+  const found = look(name, setting, sources);
+  if (!found) return { value: setting.default, source: 'default' };
+  const parsed = setting.schema.safeParse(found.value);
+  if (parsed.success) return { value: parsed.data, source: found.source };
+  const shown = setting.secret ? '***' : String(found.value);
+  const wrong = parsed.error.issues[0]?.message.replace(/^Invalid (input|option): /, '');
+  throw new UsageError(`${name}=${shown} (${found.source}): ${wrong}`);
 }
 
 function look(

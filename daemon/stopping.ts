@@ -33,15 +33,12 @@ export class Stopping {
   }
 
   ask(why: string, haste: StopReason['haste']): void {
-    if (!this.reason) {
-      this.reason = { why, haste };
-      this.log.info(haste === 'now' ? `Stopping now: ${why}` : `Stopping after the rocket in flight: ${why}`);
-    }
+    const hastens = haste === 'now' && !this.#now.signal.aborted;
+    if (hastens) this.log.info(`Stopping now: ${why}`);
+    else if (!this.reason) this.log.info(`Stopping after the rocket in flight: ${why}`);
+    this.reason = { why: this.reason?.why ?? why, haste: hastens ? 'now' : (this.reason?.haste ?? haste) };
     this.#noMore.abort();
-    if (haste === 'now' && !this.#now.signal.aborted) {
-      this.reason = { ...this.reason, haste };
-      this.#now.abort(new Error(why));
-    }
+    if (hastens) this.#now.abort(new Error(why));
     this.#change.abort();
   }
 

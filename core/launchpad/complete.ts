@@ -91,6 +91,22 @@ async function endLaunch(
   return (await launches.findOne(mine, { projection: { _id: 1 } })) !== null;
 }
 
+/**
+ * Takes back the end of a launch whose action could not be applied to its workflow, so that it can end otherwise
+ * (`LaunchPad.restore_backup_data`). A crash after it leaves a lost run.
+ */
+export async function retract(launchpad: LaunchPad, claim: Ending): Promise<void> {
+  if (!claim.endedAt) return;
+  await launchpad.launches.updateOne(
+    { launch_id: claim.launchId, state: 'COMPLETED', time_end: isoTime(claim.endedAt) },
+    {
+      $set: { state: 'RUNNING', action: null, time_end: null, runtime_secs: null },
+      $pop: { state_history: 1 },
+    },
+  );
+  claim.endedAt = undefined;
+}
+
 async function fitting(launchpad: LaunchPad, launchId: number, action: Doc): Promise<Doc> {
   const { BSON, GridFSBucket } = await import('mongodb');
   if (BSON.calculateObjectSize(action) < LARGEST_ACTION) return action;

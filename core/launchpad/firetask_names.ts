@@ -5,20 +5,16 @@ export const BUILT_IN = [
   'FileWriteTask',
   'FileDeleteTask',
   'FileTransferTask',
+  'ArchiveDirTask',
+  'CompressDirTask',
+  'DecompressDirTask',
   'DockerTask',
   '{{borealis.docker_task.DockerTask}}',
 ] as const;
 
 /** Firetasks that Python FireWorks brings and a Python worker runs: a workflow file may name them. */
 const PYTHON_BUILT_IN = [
-  ...[
-    'CommandLineTask',
-    'TemplateWriterTask',
-    'CompressDirTask',
-    'DecompressDirTask',
-    'ArchiveDirTask',
-    'BackgroundTask',
-  ],
+  ...['CommandLineTask', 'TemplateWriterTask', 'BackgroundTask'],
   ...[
     'AddFilesTask',
     'GetFilesTask',

@@ -39,6 +39,9 @@ const KEYS = {
   idle_for_waiters: seconds,
 } as const satisfies Record<string, z.ZodType>;
 
+/** Never shown. A connection string has a password in it, and the driver's options may. */
+const SECRET: readonly string[] = ['password', 'ssl_pem_passphrase', 'host', 'mongoclient_kwargs'];
+
 export interface LaunchPadSettings {
   /** Host name, or the whole connection string when `uriMode`. */
   host: string;
@@ -66,7 +69,7 @@ export function checkLaunchPadKeys(raw: Doc, source: string): Doc {
     }
     if (value === null) continue;
     const parsed = KEYS[key as keyof typeof KEYS].safeParse(value);
-    const shown = key === 'password' ? '***' : JSON.stringify(value);
+    const shown = SECRET.includes(key) ? '***' : JSON.stringify(value);
     if (!parsed.success) throw new UsageError(`${source}: ${key}=${shown}: ${messageFor(parsed.error)}`);
   }
   return raw;
@@ -116,7 +119,8 @@ export function launchPadSettings(raw: Doc, source: string): LaunchPadSettings {
   };
 }
 
-function databaseIn(uri: string): string {
+/** The database that a connection string names; empty when it names none. */
+export function databaseIn(uri: string): string {
   return /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]*)/.exec(uri)?.[1] ?? '';
 }
 

@@ -1,6 +1,6 @@
 /** A container's life: created, attached, started, waited for, and removed whatever happens. */
 import { z } from 'zod';
-import { BorealisError } from '../../core/errors.ts';
+import { BorealisError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { SECOND } from '../../core/wait.ts';
 import { type Engine, EngineError } from './engine.ts';
@@ -47,6 +47,7 @@ export async function runContainer(
     onOutput: (bytes: Uint8Array) => Promise<void> | void;
   },
 ): Promise<Ended> {
+  o.signal.throwIfAborted();
   const id = await create(engine, spec);
   try {
     const output = await engine.attach(id);
@@ -66,7 +67,7 @@ export async function runContainer(
     }
   } finally {
     await remove(engine, id).catch((thrown) =>
-      o.log.warning(`The container could not be removed: ${thrown}`),
+      o.log.warning(`The container could not be removed: ${messageOf(thrown)}`),
     );
   }
 }
@@ -115,7 +116,9 @@ function stopWhen(engine: Engine, id: string, o: { timeoutMs: number; signal: Ab
         ? `Stopping the container: its ${o.timeoutMs / SECOND} s are over`
         : 'Stopping the container',
     );
-    stopping = stopContainer(engine, id);
+    stopping = stopContainer(engine, id).catch((thrown) =>
+      o.log.warning(`The container could not be stopped: ${messageOf(thrown)}`),
+    );
   };
   const onAbort = () => stop('abort');
   const timer = setTimeout(() => stop('timeout'), Math.min(o.timeoutMs, 2 ** 31 - 1));

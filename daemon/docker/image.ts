@@ -100,13 +100,16 @@ async function credentials(
   const path = join(env.DOCKER_CONFIG ?? join(env.HOME ?? homedir(), '.docker'), 'config.json');
   const text = await readFile(path, 'utf8').catch(() => null);
   if (text === null) return null;
-  const config = dockerConfig.safeParse(JSON.parse(text));
+  const config = dockerConfig.safeParse(jsonIn(text, path));
   if (!config.success) return null;
   const { auths, credHelpers, credsStore } = config.data;
   const key = registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
   const helper = credHelpers[registry] ?? credsStore;
   if (helper) {
-    const child = Bun.spawn([`docker-credential-${helper}`, 'get'], {
+    const program = `docker-credential-${helper}`;
+    if (!Bun.which(program, { PATH: env.PATH ?? '' }))
+      throw new BorealisError(`${path} names the helper ${program}, which is not on this machine`);
+    const child = Bun.spawn([program, 'get'], {
       env,
       stdin: new Blob([key]),
       stdout: 'pipe',
@@ -122,6 +125,14 @@ async function credentials(
   if (!encoded) return null;
   const [username = '', ...password] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
   return { username, password: password.join(':'), serveraddress: key };
+}
+
+function jsonIn(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new BorealisError(`${path} is not JSON: ${messageOf(thrown)}`);
+  }
 }
 
 function pullError(image: string, cause: unknown): BorealisError {

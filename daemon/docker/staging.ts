@@ -2,6 +2,7 @@
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseStoragePath, type Storage } from '../../core/cloud/storage.ts';
+import { BorealisError, messageOf } from '../../core/errors.ts';
 import { mapPath, objectName, type PathMapping } from './paths.ts';
 
 export interface Staged extends PathMapping {
@@ -58,12 +59,21 @@ export class Staging implements AsyncDisposable {
       }));
   }
 
+  /** Fetches all inputs. Throws one error that names everything that could not be had. */
   async fetchInputs(storage: Storage, signal: AbortSignal): Promise<void> {
+    const failures: unknown[] = [];
     for (const { sub, local, tree } of this.inputs) {
       const name = objectName(this.prefix, sub);
-      if (tree) await storage.downloadTree(this.bucket, name, local, { signal });
-      else await storage.download(this.bucket, name, local, { signal });
+      try {
+        if (tree) await storage.downloadTree(this.bucket, name, local, { signal });
+        else await storage.download(this.bucket, name, local, { signal });
+      } catch (thrown) {
+        signal.throwIfAborted();
+        failures.push(thrown);
+      }
     }
+    if (failures.length > 0)
+      throw new BorealisError([...new Set(failures.map(messageOf))].join('; '), { cause: failures[0] });
   }
 
   async store(storage: Storage, paths: readonly Staged[], signal?: AbortSignal): Promise<void> {

@@ -1,10 +1,12 @@
 """Runs one Firetask for a worker that is not written in Python.
 
-Reads one JSON document from standard input: {"task": parameters, "spec": fw_spec, "fworker": ...}, and writes one to file
-descriptor 3: {"action": FWAction or null} or {"error": {...}}. Standard output and error are the task's own.
-Works without the fireworks package for PyTask; with it for every Firetask that FireWorks can find.
+Reads one JSON document from standard input: {"task": parameters, "spec": fw_spec, "fworker": ..., "fw_id": ...,
+"launchpad": ...}, and writes one line to file descriptor 3: {"action": FWAction or null} or {"error": {...}}. Standard
+output and error are the task's own. Works without the fireworks package for PyTask; with it for every Firetask that
+FireWorks can find.
 """
 import builtins
+import datetime
 import importlib
 import json
 import os
@@ -25,6 +27,20 @@ def is_action(output):
     return type(output).__name__ == "FWAction" and hasattr(output, "to_dict")
 
 
+def with_dates(value):
+    """FireWorks makes a datetime of every string that is one before a task sees it."""
+    if isinstance(value, dict):
+        return {key: with_dates(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_dates(inner) for inner in value]
+    if isinstance(value, str) and "T" in value:
+        try:
+            return datetime.datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    return value
+
+
 def function_named(name):
     module, _, function = name.rpartition(".")
     if not module:
@@ -42,6 +58,8 @@ OWN = ("func", "args", "kwargs", "auto_kwargs", "stored_data_varname", "inputs",
 
 
 def py_task(task, spec):
+    """As FireWorks' own, which is not loaded: that would take a second."""
+    task, spec = with_dates(task), with_dates(spec)
     args = list(task.get("args") or []) + [spec[key] for key in task.get("inputs") or []]
     if task.get("auto_kwargs"):
         kwargs = {k: v for k, v in task.items() if not k.startswith("_") and k not in OWN}
@@ -66,10 +84,11 @@ def py_task(task, spec):
     return action or None
 
 
-def any_task(task, spec, fworker):
+def any_task(task, spec, request):
     name = task.get("_fw_name")
     try:
         from fireworks.core.fworker import FWorker
+        from fireworks.core.launchpad import LaunchPad
         from fireworks.utilities.fw_serializers import load_object
     except ImportError:
         raise SetupError(
@@ -83,9 +102,11 @@ def any_task(task, spec, fworker):
             "Firetask '%s' is not known to this worker, nor to the Python that it asks (%s): %s. Correct _fw_name, or"
             " install the package that defines it there" % (name, sys.executable, e)
         ) from e
+    if spec.get("_add_launchpad_and_fw_id"):
+        loaded.fw_id, loaded.launchpad = request["fw_id"], LaunchPad(**request["launchpad"])
     if spec.get("_add_fworker"):
-        loaded.fworker = FWorker.from_dict(fworker)
-    return plain_action(loaded.run_task(spec))
+        loaded.fworker = FWorker.from_dict(request["fworker"])
+    return plain_action(loaded.run_task(with_dates(spec)))
 
 
 def main():
@@ -97,8 +118,7 @@ def main():
     sys.path.insert(0, os.getcwd())
     task, spec = request["task"], request["spec"]
     try:
-        # With the package its own PyTask runs too: one set of rules, the user's version of it.
-        action = py_task(task, spec) if task.get("_fw_name") == "PyTask" else any_task(task, spec, request["fworker"])
+        action = py_task(task, spec) if task.get("_fw_name") == "PyTask" else any_task(task, spec, request)
         text = json.dumps({"action": action}, default=as_json)
     except SetupError as e:
         text = json.dumps({"error": {"type": "SetupError", "message": str(e), "traceback": None, "details": None}})
@@ -112,7 +132,7 @@ def main():
         error = {"type": type(e).__name__, "message": str(e), "traceback": traceback.format_exc(), "details": details}
         text = json.dumps({"error": error}, default=as_json)
     sys.stdout.flush()
-    answer.write(text)
+    answer.write(text + "\n")
     answer.close()
 
 

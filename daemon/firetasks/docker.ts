@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';
-import { type FWAction, fromJson, parseFWAction } from '../../core/launchpad/index.ts';
+import { describeLaunchPad, type FWAction, fromJson, parseFWAction } from '../../core/launchpad/index.ts';
 import { SECOND } from '../../core/wait.ts';
 import { Captures } from '../docker/capture.ts';
 import { type Ended, removeOthers, runContainer } from '../docker/container.ts';
@@ -12,6 +12,7 @@ import { Engine } from '../docker/engine.ts';
 import { provideImage } from '../docker/image.ts';
 import { duration, mapPath, stampOf } from '../docker/paths.ts';
 import { type Staged, Staging } from '../docker/staging.ts';
+import { LoggedOutput } from '../lines.ts';
 import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
 import { words } from './script.ts';
 
@@ -24,7 +25,11 @@ const params = z.looseObject({
   inputs: z.array(z.string()).nullish(),
   outputs: z.array(z.string()).nullish(),
   /** Seconds. */
-  timeout: z.number().positive().default(3600),
+  timeout: z
+    .number()
+    .positive()
+    .nullish()
+    .transform((seconds) => seconds ?? 3600),
   /** Ours: whether the registry is asked. Upstream always does. */
   pull: z.enum(['always', 'missing', 'never']).default('always'),
   /** Ours: a JSON FWAction that the container writes; a path below internal_prefix. */
@@ -68,8 +73,8 @@ class Run {
     const { log, signal } = flight;
     log.info(`STARTING TASK: ${task.name}, host: ${flight.hostName}, storage: ${task.storage_prefix}`);
     const storage = await flight.storage();
-    let failure: unknown = null;
     let action: Partial<FWAction> | null = null;
+    let failure: unknown = null;
     let captures: Captures | null = null;
     try {
       const pulling = provideImage(this.engine, task.image, task.pull, { log, signal, env: flight.env });
@@ -82,12 +87,12 @@ class Run {
       await this.#runContainer(captures);
       action = await this.#writtenAction();
     } catch (thrown) {
-      failure = signal.aborted ? signal.reason : thrown;
+      failure = thrown;
     }
-    const epilogue = this.#epilogue(failure);
     captures ??= await Captures.open(staging.outputs, this.#prologue());
-    await captures.end(epilogue);
-    await this.#storeOutputs(storage, failure);
+    await captures.end(this.#epilogue(failure));
+    failure = await this.#storeOutputs(storage, failure);
+    const epilogue = this.#epilogue(failure);
     if (failure) {
       log.error(epilogue);
       throw failure instanceof FiretaskError
@@ -101,12 +106,14 @@ class Run {
   async #runContainer(captures: Captures): Promise<void> {
     const { task, flight, staging } = this;
     const { log } = flight;
-    const own = { 'borealis.launchpad': flight.launchPadName, 'borealis.fw_id': String(flight.fwId) };
+    const own = {
+      'borealis.launchpad': describeLaunchPad(flight.launchPad),
+      'borealis.fw_id': String(flight.fwId),
+    };
     await removeOthers(this.engine, own, log);
     const command = typeof task.command === 'string' ? words(task.command) : task.command;
     log.debug(`Running: ${command.join(' ')}`);
-    const decoder = new TextDecoder();
-    let line = '';
+    const logged = new LoggedOutput(log);
     const started = performance.now();
     const ended = await runContainer(
       this.engine,
@@ -127,14 +134,11 @@ class Run {
         log,
         async onOutput(bytes) {
           await captures.write(bytes);
-          const lines = (line + decoder.decode(bytes, { stream: true })).split('\n');
-          line = (lines.pop() ?? '').slice(-64 * 1024);
-          // Empty lines only confuse whoever reads a log of many machines.
-          for (const text of lines) if (text.trim()) log.debug(text.trimEnd());
+          logged.write(bytes);
         },
       },
     );
-    if (line.trim()) log.debug(line.trimEnd());
+    logged.end();
     this.#elapsed = duration((performance.now() - started) / 1000);
     judge(ended);
   }
@@ -150,15 +154,20 @@ class Run {
     return parseFWAction(fromJson(text), fwaction);
   }
 
-  /** Everything after a success, only the `>>` logs after a failure: those are for finding out why. */
-  async #storeOutputs(storage: Storage, failure: unknown): Promise<void> {
+  /**
+   * Everything after a success, only the `>>` logs after a failure: those are for finding out why. Returns the failure, of
+   * the task or of the storing.
+   */
+  async #storeOutputs(storage: Storage, failure: unknown): Promise<unknown> {
     const { outputs } = this.staging;
     const chosen = failure ? outputs.filter((output) => output.capture === '>>') : outputs;
     try {
       await this.staging.store(storage, chosen, failure ? undefined : this.flight.signal);
+      return failure;
     } catch (thrown) {
-      if (!failure) throw thrown;
+      if (!failure) return thrown;
       this.flight.log.warning(`The log of the failed task could not be stored: ${messageOf(thrown)}`);
+      return failure;
     }
   }
 

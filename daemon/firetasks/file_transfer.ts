@@ -1,79 +1,121 @@
 /** FileTransferTask on this machine (fireworks/user_objects/firetasks/fileio_tasks.py). */
-import { cp, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, cp, rename, rm, stat, utimes } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { codeOf, messageOf } from '../../core/errors.ts';
-import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
+import { jitter, SECOND, sleep } from '../../core/wait.ts';
+import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
-
-const LOCAL = ['mv', 'move', 'cp', 'copy', 'copy2', 'copytree', 'copyfile'] as const;
+import { pythonTask } from './python.ts';
 
 const params = z.looseObject({
-  files: z.array(z.union([z.string(), z.object({ src: z.string(), dest: z.string() })])),
+  files: z.array(z.union([z.string(), z.looseObject({ src: z.string(), dest: z.string().optional() })])),
   mode: z.string().default('move'),
   dest: z.string().nullish(),
-  ignore_errors: z.boolean().default(false),
-  shell_interpret: z.boolean().default(true),
+  ignore_errors: flag(false),
+  shell_interpret: flag(true),
+  max_retry: z.number().int().nonnegative().default(0),
+  /** Seconds. */
+  retry_delay: z.number().nonnegative().default(10),
 });
+
+type Params = z.infer<typeof params>;
 
 export const fileTransfer: Firetask = {
   names: ['FileTransferTask', 'TransferTask'],
   params,
   async run(raw, flight) {
-    const task = raw as z.infer<typeof params>;
-    if (!(LOCAL as readonly string[]).includes(task.mode)) {
+    const task = raw as Params;
+    // To another machine, by SFTP: FireWorks' own knows how.
+    if (task.mode === 'rtransfer') return await pythonTask.run(raw, flight);
+    const transfer = MODES[task.mode];
+    if (!transfer)
       throw new FiretaskError(
         'ValueError',
-        `FileTransferTask mode '${task.mode}' is not available here. Local modes: ${LOCAL.join(', ')}`,
+        `FileTransferTask mode '${task.mode}' is not known. Modes: ${[...Object.keys(MODES), 'rtransfer'].join(', ')}`,
       );
-    }
-    for (const file of task.files) {
-      const [src, dest] = typeof file === 'string' ? [file, task.dest] : [file.src, file.dest];
-      if (!dest)
-        throw new FiretaskError('ValueError', `FileTransferTask: where should ${src} go? Give 'dest'`);
-      await transfer(src, dest, task.mode, flight).catch((thrown) => {
-        if (!task.ignore_errors) throw thrown;
-        flight.log.warning(`${src}: ${messageOf(thrown)}`);
-      });
-    }
+    for (const file of task.files) await one(file, task, transfer, flight);
     return null;
   },
 };
 
-async function transfer(src: string, dest: string, mode: string, flight: Flight): Promise<void> {
-  const from = inLaunchDir(flight, src);
-  let to = inLaunchDir(flight, dest);
-  // Into a folder that is there already, as Python's shutil does; copyfile and copytree name their target exactly.
+/** Transfers one file; when that fails, again as often as the task says. */
+async function one(
+  file: Params['files'][number],
+  task: Params,
+  transfer: Transfer,
+  flight: Flight,
+): Promise<void> {
+  const { src, dest = task.dest } = typeof file === 'string' ? { src: file } : file;
+  if (!dest) throw new FiretaskError('ValueError', `FileTransferTask: where should ${src} go? Give 'dest'`);
+  const path = (text: string) =>
+    task.shell_interpret ? inLaunchDir(flight, text) : resolve(flight.launchDir, text);
+  for (let left = task.max_retry; ; left--) {
+    try {
+      return await transfer(path(src), path(dest));
+    } catch (thrown) {
+      const message = `There was an error performing operation ${task.mode} from ${src} to ${dest}: ${messageOf(thrown)}`;
+      if (left > 0) {
+        flight.log.warning(message);
+        if (await sleep(jitter(task.retry_delay * SECOND), flight.signal)) continue;
+      }
+      if (!task.ignore_errors)
+        throw new FiretaskError('ValueError', message, null, undefined, { cause: thrown });
+      return flight.log.warning(message);
+    }
+  }
+}
+
+type Transfer = (from: string, to: string) => Promise<void>;
+
+/** Python's shutil functions of these names. Links are followed, as it does. */
+const MODES: Record<string, Transfer> = {
+  mv: move,
+  move,
+  cp: copy,
+  copy,
+  async copy2(from, to) {
+    const target = await inFolder(from, to);
+    await copyFile(from, target);
+    const { atime, mtime } = await stat(from);
+    await utimes(target, atime, mtime);
+  },
+  copyfile: (from, to) => copyFile(from, to),
+  async copytree(from, to) {
+    if (await isThere(to)) throw new Error(`${to} is there already`);
+    await cp(from, to, { recursive: true, dereference: true, preserveTimestamps: true });
+  },
+};
+
+async function copy(from: string, to: string): Promise<void> {
+  await copyFile(from, await inFolder(from, to));
+}
+
+async function move(from: string, to: string): Promise<void> {
+  const target = await inFolder(from, to);
+  if (target !== to && (await isThere(target))) throw new Error(`${target} is there already`);
+  try {
+    await rename(from, target);
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'EXDEV') throw thrown;
+    // Another disk: a crash between the two leaves both copies, never none.
+    await cp(from, target, { recursive: true, preserveTimestamps: true });
+    await rm(from, { recursive: true });
+  }
+}
+
+/** Into a folder that is there already, else to the name itself. */
+async function inFolder(from: string, to: string): Promise<string> {
   const folder = await stat(to).then(
     (found) => found.isDirectory(),
     () => false,
   );
-  if (folder && mode !== 'copyfile' && mode !== 'copytree') to = join(to, basename(from));
-  try {
-    if (mode === 'mv' || mode === 'move') await move(from, to);
-    else
-      await cp(from, to, {
-        recursive: mode === 'copytree',
-        errorOnExist: mode === 'copytree',
-        force: mode !== 'copytree',
-        preserveTimestamps: mode === 'copy2',
-      });
-  } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT')
-      throw new FiretaskError('FileNotFoundError', `No such file or directory: ${from}`, null, undefined, {
-        cause: thrown,
-      });
-    throw thrown;
-  }
+  return folder ? join(to, basename(from)) : to;
 }
 
-async function move(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (thrown) {
-    if (codeOf(thrown) !== 'EXDEV') throw thrown;
-    // Another disk: a crash between the two leaves both copies, never none.
-    await cp(from, to, { recursive: true, preserveTimestamps: true });
-    await rm(from, { recursive: true });
-  }
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,6 +1,6 @@
 /** FileWriteTask: writes texts to files (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { Firetask } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
@@ -16,7 +16,7 @@ export const fileWrite: Firetask = {
   async run(raw, flight) {
     const { files_to_write: files, dest } = raw as z.infer<typeof params>;
     const folder = inLaunchDir(flight, dest ?? '.');
-    for (const { filename, contents } of files) await writeFile(join(folder, filename), contents);
+    for (const { filename, contents } of files) await writeFile(resolve(folder, filename), contents);
     return null;
   },
 };

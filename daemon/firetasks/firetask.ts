@@ -1,7 +1,7 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError } from '../../core/errors.ts';
-import type { Doc, FWAction, FWorker } from '../../core/launchpad/index.ts';
+import type { Doc, FWAction, FWorker, LaunchPadSettings } from '../../core/launchpad/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Guard } from '../guard.ts';
 
@@ -20,8 +20,7 @@ export interface Flight {
   readonly taskIndex: number;
   readonly fworker: FWorker;
   readonly hostName: string;
-  /** Tells this LaunchPad's Fireworks from another's on the same Docker Engine. */
-  readonly launchPadName: string;
+  readonly launchPad: LaunchPadSettings;
   readonly log: Logger;
   /** Aborts when the task must stop now: it ends its processes and throws. */
   readonly signal: AbortSignal;
@@ -39,8 +38,16 @@ export interface Flight {
 export interface Firetask {
   readonly names: readonly string[];
   readonly params: z.ZodType<Doc>;
+  /** With `use_global_spec` its parameters are keys of the spec, as FireWorks has it for some. */
+  readonly globalSpec?: boolean;
   run(params: Doc, flight: Flight): Promise<Partial<FWAction> | null>;
 }
+
+/** A parameter that Python takes for true or false: numbers and None will do as well. */
+export const truth = z.union([z.boolean(), z.number(), z.null()], 'must be true or false').transform(Boolean);
+
+/** The same with what it is when left out. */
+export const flag = (leftOut: boolean) => truth.prefault(leftOut);
 
 /** A task's own failure. `exception` is the class name that Python's users see in the stack trace's last line. */
 export class FiretaskError extends BorealisError {

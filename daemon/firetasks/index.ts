@@ -1,5 +1,7 @@
 /** The Firetasks of this worker, by the `_fw_name` in a document. What is not here is Python's to run. */
-
+import { archiveDir } from './archive_dir.ts';
+import { compressDir } from './compress_dir.ts';
+import { decompressDir } from './decompress_dir.ts';
 import { dockerTask } from './docker.ts';
 import { fileDelete } from './file_delete.ts';
 import { fileTransfer } from './file_transfer.ts';
@@ -8,7 +10,16 @@ import type { Firetask } from './firetask.ts';
 import { pythonTask } from './python.ts';
 import { scriptTask } from './script.ts';
 
-const ALL: readonly Firetask[] = [scriptTask, fileWrite, fileTransfer, fileDelete, dockerTask];
+const ALL: readonly Firetask[] = [
+  scriptTask,
+  fileWrite,
+  fileTransfer,
+  fileDelete,
+  archiveDir,
+  compressDir,
+  decompressDir,
+  dockerTask,
+];
 
 const byName = new Map(ALL.flatMap((task) => task.names.map((name) => [name, task] as const)));
 

@@ -1,11 +1,19 @@
 /** PyTask and every Firetask that is written in Python: run in the user's Python by way of bridge.py. */
 import { z } from 'zod';
-import { codeOf, messageOf } from '../../core/errors.ts';
-import { fromJson, isDoc, parseFWAction, plain, toJson } from '../../core/launchpad/index.ts';
+import {
+  type Doc,
+  fromJson,
+  isDoc,
+  type LaunchPadSettings,
+  parseFWAction,
+  plain,
+  toJson,
+} from '../../core/launchpad/index.ts';
 import { fworkerDoc } from '../../core/launchpad/model.ts';
-import { linesOf } from '../lines.ts';
+import { Lines, LoggedOutput } from '../lines.ts';
 import BRIDGE from './bridge.py' with { type: 'text' };
 import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
+import { runProgram } from './program.ts';
 
 export const pythonTask: Firetask = {
   names: ['PyTask'],
@@ -30,11 +38,6 @@ export const pythonTask: Firetask = {
 
 /** Runs the bridge once. Everything numeric crosses as lossless JSON, both ways. */
 async function ask(flight: Flight): Promise<Record<string, unknown>> {
-  const request = toJson({
-    task: flight.rawParams,
-    spec: flight.rawSpec,
-    fworker: fworkerDoc(flight.fworker),
-  });
   const python = Bun.which(flight.python, { PATH: flight.env.PATH ?? '' });
   if (!python) {
     throw new FiretaskError(
@@ -42,42 +45,48 @@ async function ask(flight: Flight): Promise<Record<string, unknown>> {
       `There is no Python '${flight.python}' on this worker. Install python3, or name one with the setting 'python'`,
     );
   }
-  const env = { ...flight.env, PYTHONUNBUFFERED: '1' };
-  const child = flight.guard.start([python, '-c', BRIDGE], {
-    cwd: flight.launchDir,
-    env,
-    stdin: 'pipe',
-    answer: true,
+  const [stdout, stderr] = [new LoggedOutput(flight.log), new LoggedOutput(flight.log)];
+  const answer = new Lines(Number.POSITIVE_INFINITY);
+  let text = '';
+  const code = await runProgram(flight, [python, '-c', BRIDGE], {
+    env: { ...flight.env, PYTHONUNBUFFERED: '1' },
+    stdin: toJson({
+      task: flight.rawParams,
+      spec: flight.rawSpec,
+      fworker: fworkerDoc(flight.fworker),
+      ...(flight.spec._add_launchpad_and_fw_id
+        ? { fw_id: flight.fwId, launchpad: launchPadArguments(flight.launchPad) }
+        : {}),
+    }),
+    onStdout: (bytes) => stdout.write(bytes),
+    onStderr: (bytes) => stderr.write(bytes),
+    // One line: what a forked child of the task keeps open is not waited for.
+    onAnswer: (bytes) => {
+      for (const line of answer.push(bytes)) text = line;
+    },
   });
-  const stop = () => void flight.guard.end(child.pid, flight.graceMs);
-  flight.signal.addEventListener('abort', stop, { once: true });
-  if (flight.signal.aborted) stop();
-  try {
-    const feed = async () => {
-      child.stdin?.write(request);
-      await child.stdin?.end();
-    };
-    // A task that dies before it has read its spec closes the pipe: its exit code tells the story, not the pipe.
-    const feeding = feed().catch(
-      (thrown) => void (codeOf(thrown) === 'EPIPE' || flight.log.debug(messageOf(thrown))),
-    );
-    const log = async (stream: ReadableStream<Uint8Array>) => {
-      for await (const line of linesOf(stream)) if (line.trim()) flight.log.debug(line);
-    };
-    const [text, code] = await Promise.all([
-      new Response(child.answer).text(),
-      child.exited,
-      log(child.stdout),
-      log(child.stderr),
-      feeding,
-    ]);
-    flight.signal.throwIfAborted();
-    if (text) return fromJson(text) as Record<string, unknown>;
-    throw new FiretaskError(
-      'RuntimeError',
-      `Python ended with exit code ${code} before the task gave its result`,
-    );
-  } finally {
-    flight.signal.removeEventListener('abort', stop);
-  }
+  stdout.end();
+  stderr.end();
+  if (text) return fromJson(text) as Record<string, unknown>;
+  throw new FiretaskError(
+    'RuntimeError',
+    `Python ended with exit code ${code} before the task gave its result`,
+  );
+}
+
+/** What Python's `LaunchPad(...)` takes. */
+function launchPadArguments(settings: LaunchPadSettings): Doc {
+  const { host, port, name, username, password, authsource, uriMode, tls, clientOptions } = settings;
+  return {
+    ...(uriMode ? { host, name, uri_mode: true } : { host, port, name, username, password, authsource }),
+    mongoclient_kwargs: {
+      ...(tls && {
+        tls: true,
+        tlsCAFile: tls.caFile,
+        tlsCertificateKeyFile: tls.certFile,
+        tlsCertificateKeyFilePassword: tls.passphrase,
+      }),
+      ...clientOptions,
+    },
+  };
 }

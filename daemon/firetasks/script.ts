@@ -1,22 +1,25 @@
 /** ScriptTask: shell commands, one after the other (fireworks/user_objects/firetasks/script_task.py). */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import type { Doc, FWAction } from '../../core/launchpad/index.ts';
-import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
+import { messageOf } from '../../core/errors.ts';
+import { type Doc, type FWAction, toJson } from '../../core/launchpad/index.ts';
+import { LoggedOutput } from '../lines.ts';
+import { type Firetask, FiretaskError, type Flight, flag, truth } from './firetask.ts';
+import { runProgram } from './program.ts';
 
 const params = z.looseObject({
   script: z.union([z.string(), z.array(z.string())]),
-  use_shell: z.boolean().default(true),
+  use_shell: flag(true),
   shell_exe: z.string().nullish(),
   stdin_file: z.string().nullish(),
   stdin_key: z.string().nullish(),
-  store_stdout: z.boolean().default(false),
+  store_stdout: flag(false),
   stdout_file: z.string().nullish(),
-  store_stderr: z.boolean().default(false),
+  store_stderr: flag(false),
   stderr_file: z.string().nullish(),
-  defuse_bad_rc: z.boolean().default(false),
-  fizzle_bad_rc: z.boolean().nullish(),
+  defuse_bad_rc: flag(false),
+  fizzle_bad_rc: truth.optional(),
 });
 
 type Params = z.infer<typeof params>;
@@ -27,6 +30,7 @@ const MOST_STORED = 4 * 1024 * 1024;
 export const scriptTask: Firetask = {
   names: ['ScriptTask'],
   params,
+  globalSpec: true,
   async run(raw, flight) {
     const task = raw as Params;
     if (task.stdin_file && task.stdin_key) {
@@ -57,62 +61,69 @@ interface Output {
 async function runScript(script: string, task: Params, flight: Flight): Promise<Output> {
   const argv = task.use_shell ? [task.shell_exe ?? '/bin/sh', '-c', script] : words(script);
   const here = (path: string) => (isAbsolute(path) ? path : resolve(flight.launchDir, path));
+  await using files = new AsyncDisposableStack();
+  const opened = async (path: string, flags: string) => files.use(await open(here(path), flags));
   const stdin = task.stdin_file
-    ? await open(here(task.stdin_file)).catch((e) => fail(`stdin_file ${task.stdin_file}: ${e.message}`))
+    ? await opened(task.stdin_file, 'r').catch((e) =>
+        fail('FileNotFoundError', `stdin_file ${task.stdin_file}: ${messageOf(e)}`),
+      )
     : null;
   flight.log.debug(`Running: ${script}`);
-  const child = flight.guard.start(argv, {
-    cwd: flight.launchDir,
-    env: flight.env,
-    stdin: stdin?.fd ?? (task.stdin_key ? 'pipe' : 'ignore'),
+  const stdout = new Stream(
+    flight,
+    task.store_stdout,
+    task.stdout_file && (await opened(task.stdout_file, 'a')),
+  );
+  const stderr = new Stream(
+    flight,
+    task.store_stderr,
+    task.stderr_file && (await opened(task.stderr_file, 'a')),
+  );
+  const code = await runProgram(flight, argv, {
+    stdin: stdin?.fd ?? (task.stdin_key ? textOf(task.stdin_key, flight) : undefined),
+    onStdout: (bytes) => stdout.write(bytes),
+    onStderr: (bytes) => stderr.write(bytes),
+    captured: Boolean(task.store_stdout || task.stdout_file || task.store_stderr || task.stderr_file),
   });
-  const stop = () => void flight.guard.end(child.pid, flight.graceMs);
-  flight.signal.addEventListener('abort', stop, { once: true });
-  if (flight.signal.aborted) stop();
-  try {
-    if (task.stdin_key && child.stdin) {
-      child.stdin.write(String(flight.spec[task.stdin_key] ?? ''));
-      await child.stdin.end();
-    }
-    const [stdout, stderr, code] = await Promise.all([
-      collect(child.stdout, flight, task.stdout_file ? here(task.stdout_file) : null),
-      collect(child.stderr, flight, task.stderr_file ? here(task.stderr_file) : null),
-      child.exited,
-    ]);
-    flight.signal.throwIfAborted();
-    // Python tells a death by signal as its negative number.
-    return { code: code > 128 && code < 160 && child.signalled() ? 128 - code : code, stdout, stderr };
-  } finally {
-    flight.signal.removeEventListener('abort', stop);
-    await stdin?.close();
-  }
+  return { code, stdout: stdout.end(), stderr: stderr.end() };
 }
 
-function fail(message: string): never {
-  throw new FiretaskError('FileNotFoundError', message);
+function textOf(key: string, flight: Flight): string {
+  if (!Object.hasOwn(flight.spec, key)) fail('KeyError', `'${key}' (stdin_key) is not in the spec`);
+  const value = flight.spec[key];
+  return typeof value === 'string' ? value : toJson(flight.rawSpec[key]);
 }
 
-/** Logs a stream as it comes, keeps its first part for the LaunchPad, and writes all of it to `file` when asked. */
-async function collect(
-  stream: ReadableStream<Uint8Array>,
-  flight: Flight,
-  file: string | null,
-): Promise<string> {
-  const sink = file ? await open(file, 'a') : null;
-  const decoder = new TextDecoder();
-  const logged = new TextDecoder();
-  let kept = '';
-  let line = '';
-  for await (const chunk of stream) {
-    await sink?.write(chunk);
-    if (kept.length < MOST_STORED) kept += decoder.decode(chunk, { stream: true });
-    const lines = (line + logged.decode(chunk, { stream: true })).split('\n');
-    line = (lines.pop() ?? '').slice(-64 * 1024);
-    for (const text of lines) if (text.trim()) flight.log.debug(text);
+function fail(exception: string, message: string): never {
+  throw new FiretaskError(exception, message);
+}
+
+/** Logs an output as it comes, writes all of it to a file when asked, and keeps its first part for the LaunchPad when asked. */
+class Stream {
+  readonly #logged: LoggedOutput;
+  readonly #decoder = new TextDecoder();
+  #kept = '';
+
+  constructor(
+    flight: Flight,
+    readonly store: boolean,
+    readonly file: FileHandle | '' | null | undefined,
+  ) {
+    this.#logged = new LoggedOutput(flight.log);
   }
-  if (line.trim()) flight.log.debug(line);
-  await sink?.close();
-  return kept.slice(0, MOST_STORED);
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#logged.write(bytes);
+    if (this.store && this.#kept.length < MOST_STORED)
+      this.#kept += this.#decoder.decode(bytes, { stream: true });
+    if (this.file) await this.file.appendFile(bytes);
+  }
+
+  /** What was kept. */
+  end(): string {
+    this.#logged.end();
+    return `${this.#kept}${this.#decoder.decode()}`.slice(0, MOST_STORED);
+  }
 }
 
 /** Splits a command line as Python's shlex does: quotes and backslashes, no variables. */

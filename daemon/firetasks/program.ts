@@ -1,0 +1,77 @@
+/** One program of a Firetask: started under the guard, fed, heard, and ended with all it started when the task must stop. */
+import { codeOf, messageOf } from '../../core/errors.ts';
+import { SECOND, sleep } from '../../core/wait.ts';
+import type { Flight } from './firetask.ts';
+
+export interface ProgramOptions {
+  env?: Readonly<Record<string, string | undefined>>;
+  /** What it reads: a text, or an open file. */
+  stdin?: string | number;
+  /** What these return is waited for: a slow listener slows the program down, nothing is gathered. */
+  onStdout?: (bytes: Uint8Array) => void | Promise<void>;
+  onStderr?: (bytes: Uint8Array) => void | Promise<void>;
+  /** Gets what the program writes to file descriptor 3, which it has only when this is given. */
+  onAnswer?: (bytes: Uint8Array) => void | Promise<void>;
+  /**
+   * Whether the output is kept: then its end is waited for, as Python's `communicate` does. Otherwise what the program left
+   * running in the background may keep the output open, and is not waited for.
+   */
+  captured?: boolean;
+}
+
+/** How long after a program's end what it had written may take to be read. */
+const SETTLE_MS = SECOND;
+
+/** Runs a program in the launch folder. Returns its exit code as Python tells it: a death by signal is negative. */
+export async function runProgram(
+  flight: Flight,
+  argv: readonly string[],
+  o: ProgramOptions,
+): Promise<number> {
+  flight.signal.throwIfAborted();
+  const child = flight.guard.start(argv, {
+    cwd: flight.launchDir,
+    env: o.env ?? flight.env,
+    stdin: typeof o.stdin === 'string' ? 'pipe' : (o.stdin ?? 'ignore'),
+    answer: o.onAnswer !== undefined,
+  });
+  let ending: Promise<void> | null = null;
+  const stop = () => {
+    ending ??= flight.guard.end(child.pid, flight.graceMs);
+  };
+  flight.signal.addEventListener('abort', stop, { once: true });
+  const feed = async () => {
+    if (typeof o.stdin !== 'string') return;
+    child.stdin?.write(o.stdin);
+    await child.stdin?.end();
+  };
+  const heard = Promise.all([
+    read(child.stdout, o.onStdout),
+    read(child.stderr, o.onStderr),
+    child.answer && read(child.answer, o.onAnswer),
+    // A program that does not read all that it is given closes the pipe: its exit code tells the story, not the pipe.
+    feed().catch((thrown) => void (codeOf(thrown) === 'EPIPE' || flight.log.debug(messageOf(thrown)))),
+  ]).catch((thrown) => {
+    // Nobody listens any more, and a program that is not heard would wait for ever.
+    stop();
+    throw thrown;
+  });
+  const settled = new AbortController();
+  try {
+    const all = Promise.all([child.exited, heard]);
+    const left = child.exited.then(() => sleep(SETTLE_MS, settled.signal));
+    if (o.captured) await all;
+    else if ((await Promise.race([all, left])) === true) flight.guard.leave(all);
+    flight.signal.throwIfAborted();
+    const code = await child.exited;
+    return child.signalled() ? 128 - code : code;
+  } finally {
+    settled.abort();
+    flight.signal.removeEventListener('abort', stop);
+    await ending;
+  }
+}
+
+async function read(stream: ReadableStream<Uint8Array>, listener: ProgramOptions['onStdout']): Promise<void> {
+  for await (const bytes of stream) await listener?.(bytes);
+}
