@@ -12,7 +12,7 @@ import { SECOND, sleep } from '../core/wait.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { identify, isAlive, type ProcessId } from '../sandbox/gcp/processes.ts';
 import { killProcessesIn } from './processes_in.ts';
-import { canInstall, pathWithSbin, provide } from './system_packages.ts';
+import { canInstall, pathWithSbin, provide, thisMachine } from './system_packages.ts';
 
 export interface DockerEngine {
   /** For DOCKER_HOST. */
@@ -47,7 +47,7 @@ export async function dockerEngine(o: EngineOptions): Promise<DockerEngine | nul
   const there = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   if (await answers(there)) return { host: there, own: false, stop: async () => {} };
   const find = () => Bun.which('dockerd', { PATH: pathWithSbin() });
-  if (!find() && (await canInstall()))
+  if (!find() && canInstall(await thisMachine()))
     await provide([{ program: 'dockerd', package: 'docker.io', why: o.without }], o.say);
   const dockerd = find();
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !dockerd) {

@@ -19,13 +19,12 @@ export async function processesIn(folder: string): Promise<Resident[]> {
 
 async function residentOf(pid: number, folder: string): Promise<Resident | null> {
   if (pid === process.pid) return null;
-  const [program, cwd, cmdline, mounts] = await Promise.all([
+  const [program, cwd, argv, mounts] = await Promise.all([
     readlink(`/proc/${pid}/exe`).catch(() => ''),
     readlink(`/proc/${pid}/cwd`).catch(() => ''),
-    readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
+    argvOf(pid),
     readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => ''),
   ]);
-  const argv = cmdline.split('\0').slice(0, -1);
   const inside = (path: string) => `${path}/`.startsWith(`${folder}/`);
   const lives =
     inside(program) ||
@@ -33,6 +32,11 @@ async function residentOf(pid: number, folder: string): Promise<Resident | null>
     argv.some((word) => inside(word.replace(/^(--?[\w-]+=)?(unix:\/\/)?/, ''))) ||
     mounts.split('\n').some((line) => line.split(' ')[4] === '/' && line.includes(`${folder}/`));
   return lives ? { pid, argv } : null;
+}
+
+/** A process's words; none when it is gone. */
+export async function argvOf(pid: number): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1);
 }
 
 /** Kills all of them, and returns when they are gone; after `patienceMs` it gives up. */

@@ -21,6 +21,21 @@ export function pathWithSbin(env: Record<string, string | undefined> = process.e
   return `${env.PATH ?? '/usr/bin:/bin'}:${SBIN}`;
 }
 
+/** The machine, as far as installing goes. */
+export interface Machine {
+  root: boolean;
+  /** The text of /etc/os-release. */
+  osRelease: string;
+  has(program: string): boolean;
+  /** Runs apt-get; null when it succeeded, else its last words. */
+  apt(argv: string[]): Promise<string | null>;
+}
+
+export async function thisMachine(): Promise<Machine> {
+  const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  return { root: process.getuid?.() === 0, osRelease, has: hasProgram, apt };
+}
+
 /** The needs that are not met on this machine. */
 export function missing(needs: readonly Need[], has = hasProgram): Need[] {
   return needs.filter((need) => !has(need.program));
@@ -33,10 +48,8 @@ function hasProgram(program: string): boolean {
 }
 
 /** True when this process may install Debian packages. */
-export async function canInstall(): Promise<boolean> {
-  if (process.getuid?.() !== 0 || !hasProgram('apt-get')) return false;
-  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  return /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(release);
+export function canInstall({ root, osRelease, has }: Machine): boolean {
+  return root && has('apt-get') && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(osRelease);
 }
 
 /** The command that a person types to meet `needs`. */
@@ -52,21 +65,32 @@ function packagesOf(needs: readonly Need[]): string[] {
  * Installs what is missing of `needs` when that is allowed here, and says so in one line through `say`.
  * Returns what is still missing afterwards: for each the caller leaves something out, and says what.
  */
-export async function provide(needs: readonly Need[], say: (line: string) => void): Promise<Need[]> {
-  const wanted = missing(needs);
+export async function provide(
+  needs: readonly Need[],
+  say: (line: string) => void,
+  machine?: Machine,
+): Promise<Need[]> {
+  const here = machine ?? (await thisMachine());
+  const wanted = missing(needs, here.has);
   if (wanted.length === 0) return [];
-  if (!(await canInstall())) {
+  if (!canInstall(here)) {
     for (const need of wanted) say(`${need.program} is not installed: ${need.why}.`);
-    say(`To install: ${installLine(wanted)}`);
+    say(`To install, on Debian or Ubuntu: ${installLine(wanted)}`);
     return wanted;
   }
   const packages = packagesOf(wanted);
   say(`Installing Debian packages that are missing here: ${packages.join(' ')}`);
   const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages];
   // The lists of a fresh image are empty or old: the first try may fail for that alone.
-  const failure = (await apt(install)) && ((await apt(['apt-get', 'update', '-qq'])) || (await apt(install)));
-  if (failure) say(`apt-get failed: ${failure}`);
-  return missing(needs);
+  const failure =
+    (await here.apt(install)) &&
+    ((await here.apt(['apt-get', 'update', '-qq'])) || (await here.apt(install)));
+  const left = missing(needs, here.has);
+  if (failure) {
+    say(`apt-get failed: ${failure}`);
+    for (const need of left) say(`${need.program} is not installed: ${need.why}.`);
+  }
+  return left;
 }
 
 /**

@@ -4,20 +4,27 @@
  *     npm test                     all of it
  *     npm test -- side_by_side     the checks and the tests whose file has that in its name
  *
- * The last line is `N passed, N failed, N skipped`. With CI=true a skipped test is a failure, unless it waits for a
- * MongoDB server (MONGODB_URI): none can be installed from Debian or npm.
+ * The last line is `N passed, N failed, N skipped`; before it stands how long each part took. With CI=true a skipped test is
+ * a failure, unless it waits for a MongoDB server (MONGODB_URI): none can be installed from Debian or npm. What does not end
+ * within its time is ended, and has failed. Ctrl-C ends all of it, and leaves nothing.
  */
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { messageOf } from '../core/errors.ts';
+import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { build } from './build.ts';
 import { dockerEngine } from './docker_engine.ts';
+import { argvOf, processesIn, type Resident } from './processes_in.ts';
 import { pythonEnv } from './python_env.ts';
 import { pathWithSbin, provide } from './system_packages.ts';
 
 const root = resolve(import.meta.dir, '..');
 const only = process.argv.slice(2);
 const inCI = process.env.CI === 'true';
+
+/** For one check or one file. Several times what the slowest takes: a hung run is worse than a failed one. */
+const WITHIN_MS = 10 * MINUTE;
 
 interface Outcome {
   passed: number;
@@ -27,24 +34,78 @@ interface Outcome {
 
 const say = (line: string) => console.log(`\n== ${line}`);
 
-/** Runs one program in the checkout, its output shown as it comes. Returns its exit code. */
-async function run(argv: string[], env: Record<string, string>): Promise<number> {
+const mark = crypto.randomUUID();
+const folder = await mkdtemp(join(tmpdir(), 'borealis-test-'));
+const reports = await mkdtemp(join(tmpdir(), 'borealis-reports-'));
+const bin = join(root, 'node_modules', '.bin');
+const env: Record<string, string> = {
+  ...(process.env as Record<string, string>),
+  PATH: `${bin}:${pathWithSbin()}`,
+  TMPDIR: folder,
+  BOREALIS_TEST_RUN: mark,
+};
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interruption.abort(name));
+
+/** Runs one program in the checkout, its output shown as it comes. Returns its exit code; null when it was ended. */
+async function run(argv: string[]): Promise<number | null> {
   const child = Bun.spawn(argv, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
-  return await child.exited;
+  const limit = AbortSignal.timeout(WITHIN_MS);
+  const end = AbortSignal.any([limit, interruption.signal]);
+  const ended = new Promise<null>((resolve) => {
+    if (end.aborted) resolve(null);
+    end.addEventListener('abort', () => resolve(null));
+  });
+  const code = await Promise.race([child.exited, ended]);
+  if (code !== null) return code;
+  if (limit.aborted) say(`${argv.at(-1)} did not end within ${WITHIN_MS / MINUTE} minutes: it is ended here`);
+  await killAll();
+  return null;
 }
 
-async function check(argv: string[], env: Record<string, string>): Promise<Outcome> {
-  const failed = (await run([process.execPath, 'x', ...argv], env)) === 0 ? 0 : 1;
+/** Processes that this run started: they carry its mark, or live in its folder (a sandbox's VMs, containers). */
+async function startedHere(): Promise<Resident[]> {
+  const found = new Map((await processesIn(folder)).map((one) => [one.pid, one]));
+  for (const pid of (await readdir('/proc').catch(() => []))
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)) {
+    if (pid === process.pid || found.has(pid)) continue;
+    const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+    if (environ.includes(`BOREALIS_TEST_RUN=${mark}`)) found.set(pid, { pid, argv: await argvOf(pid) });
+  }
+  return [...found.values()];
+}
+
+async function killAll(): Promise<void> {
+  for (const end = Date.now() + 10 * SECOND; Date.now() < end; await sleep(100)) {
+    const left = await startedHere();
+    if (left.length === 0) return;
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended just now.
+      }
+    }
+  }
+}
+
+async function check(name: string, ...args: string[]): Promise<Outcome> {
+  const failed = (await run([join(bin, name), ...args])) === 0 ? 0 : 1;
   return { passed: 1 - failed, failed, skipped: [] };
 }
 
 /** Runs `bun test` on `files` and counts from its report, for its closing lines are made for people. */
-async function bunTest(files: string[], env: Record<string, string>, folder: string): Promise<Outcome> {
-  const report = join(folder, `report-${crypto.randomUUID()}.xml`);
-  const code = await run(
-    [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`, ...files],
-    env,
-  );
+async function bunTest(...files: string[]): Promise<Outcome> {
+  const report = join(reports, `${crypto.randomUUID()}.xml`);
+  const code = await run([
+    process.execPath,
+    'test',
+    '--reporter=junit',
+    `--reporter-outfile=${report}`,
+    ...files,
+  ]);
   const xml = await readFile(report, 'utf8').catch(() => '');
   await rm(report, { force: true });
   const total = /<testsuites[^>]* tests="(\d+)"[^>]* failures="(\d+)" skipped="(\d+)"/.exec(xml);
@@ -57,18 +118,9 @@ async function bunTest(files: string[], env: Record<string, string>, folder: str
   return { passed: tests - failures - skips, failed: failures || (code === 0 ? 0 : 1), skipped };
 }
 
-/** What the run started and left: processes that carry its mark, and files in its temporary folder. */
-async function leftBehind(mark: string, folder: string): Promise<string[]> {
-  const left: string[] = [];
-  for (const pid of await readdir('/proc').catch(() => [])) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    // A sandbox gives its VMs an environment of their own, but they live in a folder of the run.
-    if (!environ.includes(`BOREALIS_TEST_RUN=${mark}`) && !cwd.startsWith(folder)) continue;
-    const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    left.push(`process ${pid}: ${argv.replaceAll('\0', ' ').trim()}`);
-  }
+/** What the run started and left: processes, and files in its temporary folder. */
+async function leftBehind(): Promise<string[]> {
+  const left = (await startedHere()).map(({ pid, argv }) => `process ${pid}: ${argv.join(' ')}`);
   for (const file of await readdir(folder)) {
     // Bun unpacks a binary's native library here once, under the hash of its content, and uses it again next time.
     if (!/^\.bun-.*\.node$/.test(file)) left.push(`file ${join(folder, file)}`);
@@ -76,78 +128,74 @@ async function leftBehind(mark: string, folder: string): Promise<string[]> {
   return left;
 }
 
-const mark = crypto.randomUUID();
-const folder = await mkdtemp(join(tmpdir(), 'borealis-test-'));
-const reports = await mkdtemp(join(tmpdir(), 'borealis-reports-'));
-const env: Record<string, string> = {
-  ...(process.env as Record<string, string>),
-  PATH: `${join(root, 'node_modules', '.bin')}:${pathWithSbin()}`,
-  TMPDIR: folder,
-  BOREALIS_TEST_RUN: mark,
-};
 const total: Outcome = { passed: 0, failed: 0, skipped: [] };
 const failures: string[] = [];
+const times: string[] = [];
 
 async function step(name: string, work: () => Promise<Outcome>): Promise<void> {
+  if (interruption.signal.aborted) return;
   say(name);
-  const outcome = await work();
+  const started = performance.now();
+  const outcome = await work().catch((thrown): Outcome => {
+    console.log(messageOf(thrown));
+    return { passed: 0, failed: 1, skipped: [] };
+  });
+  times.push(`${((performance.now() - started) / SECOND).toFixed(1).padStart(7)} s  ${name}`);
   total.passed += outcome.passed;
   total.failed += outcome.failed;
   total.skipped.push(...outcome.skipped);
   if (outcome.failed > 0) failures.push(name);
 }
 
+/** All checks and tests, in the order in which they tell most. */
+async function testAll(): Promise<void> {
+  await step('format and lint', () => check('biome', 'check', '--error-on-warnings', '.'));
+  await step('types', () => check('tsc', '--noEmit'));
+  if (only.length === 0) {
+    await step('fast tests', () => bunTest('core', 'daemon', 'ctl', 'sandbox', 'scripts', 'tests'));
+  } else {
+    const rooms = only.filter((part) => !part.includes('e2e'));
+    if (rooms.length > 0) await step('fast tests', () => bunTest('--pass-with-no-tests', ...rooms));
+  }
+  const named = (file: string) => only.length === 0 || only.some((part) => file.includes(part));
+  const crossing = (await readdir(join(root, 'tests'))).filter(
+    (file) => file.endsWith('.e2e.ts') && named(file),
+  );
+  if (crossing.length === 0) return;
+  await step('build', async () => {
+    await build();
+    return { passed: 1, failed: 0, skipped: [] };
+  });
+  for (const file of crossing.sort()) await step(file, () => bunTest(`./tests/${file}`));
+}
+
 await provide(
   [
-    { program: 'dockerd', package: 'docker.io', why: 'tests of DockerTask are skipped' },
     { program: 'docker-registry', package: 'docker-registry', why: 'tests of image pulls are skipped' },
     { program: '/usr/bin/busybox', package: 'busybox-static', why: 'tests of DockerTask are skipped' },
-    { program: 'python3', package: 'python3', why: 'tests with Python FireWorks are skipped' },
-    {
-      program: '/usr/share/doc/python3-venv',
-      package: 'python3-venv',
-      why: 'tests with Python FireWorks are skipped',
-    },
+    { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
   ],
   say,
 );
-const engine = await dockerEngine({ say, without: 'tests of DockerTask are skipped' });
+const engine = await dockerEngine({
+  say,
+  without: 'tests of DockerTask are skipped',
+  signal: interruption.signal,
+});
 try {
   if (engine) env.DOCKER_HOST = engine.host;
   const python = await pythonEnv({ say });
   if (python) env.BOREALIS_PYTHON = python;
-
-  await step('format and lint', () => check(['biome', 'check', '.'], env));
-  await step('types', () => check(['tsc', '--noEmit'], env));
-  const named = (file: string) => only.length === 0 || only.some((part) => file.includes(part));
-  if (only.length === 0) {
-    const rooms = ['core', 'daemon', 'ctl', 'sandbox', 'scripts', 'tests'];
-    await step('fast tests', () => bunTest(rooms, env, reports));
-  } else {
-    const rooms = only.filter((part) => !part.includes('e2e'));
-    if (rooms.length > 0)
-      await step('fast tests', () => bunTest(['--pass-with-no-tests', ...rooms], env, reports));
-  }
-  const crossing = (await readdir(join(root, 'tests')))
-    .filter((file) => file.endsWith('.e2e.ts'))
-    .filter(named);
-  if (crossing.length > 0) {
-    await step('build', async () => {
-      await build();
-      return { passed: 1, failed: 0, skipped: [] };
-    });
-  }
-  for (const file of crossing.sort()) {
-    await step(file, () => bunTest([`./tests/${file}`], env, reports));
-  }
+  await testAll();
 } finally {
   await engine?.stop();
 }
 await step('nothing is left behind', async () => {
-  const left = await leftBehind(mark, folder);
+  const left = await leftBehind();
   for (const thing of left) console.log(thing);
   return { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: [] };
 });
+await killAll();
 await Promise.all([folder, reports].map((path) => rm(path, { recursive: true, force: true })));
 
 const unexcused = total.skipped.filter((name) => !name.includes('MONGODB_URI'));
@@ -157,6 +205,9 @@ if (total.skipped.length > 0) {
 }
 if (inCI && unexcused.length > 0) failures.push(`${unexcused.length} skipped tests, which CI may not skip`);
 const failed = total.failed + (inCI ? unexcused.length : 0);
+say('times');
+for (const time of times) console.log(time);
 if (failures.length > 0) say(`failed: ${failures.join(', ')}`);
+if (interruption.signal.aborted) say(`interrupted by ${interruption.signal.reason}: the rest was not run`);
 console.log(`\n${total.passed} passed, ${failed} failed, ${total.skipped.length} skipped`);
-process.exit(failed === 0 ? 0 : 1);
+process.exit(interruption.signal.aborted ? 130 : failed === 0 ? 0 : 1);

@@ -236,13 +236,18 @@ describe('to the end', () => {
 const group = (pid: number, signal: NodeJS.Signals) => process.kill(-pid, signal);
 const alone = (pid: number, signal: NodeJS.Signals) => process.kill(pid, signal);
 
-/** The demo has started dockerd, which does not answer yet, or has just answered. */
-async function engineStarts(): Promise<void> {
-  for (;;) {
-    for (const { argv } of await processesIn('/tmp'))
-      if (argv[0]?.endsWith('dockerd') && (await readdir(world.folder)).length > 0) return;
-    await sleep(10);
+/** The number of the dockerd that the demo in this test has started, when it has. */
+async function ownDockerd(): Promise<number | null> {
+  for (const { pid, argv } of await processesIn('/tmp')) {
+    if (!argv[0]?.endsWith('dockerd')) continue;
+    const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+    if (environ.includes(`TMPDIR=${world.folder}\0`)) return pid;
   }
+  return null;
+}
+
+async function engineStarts(): Promise<void> {
+  while ((await ownDockerd()) === null) await sleep(10);
 }
 
 interface Interruption {
@@ -337,11 +342,7 @@ describe('fails half-way', () => {
     async () => {
       const demo = startDemo(BUN);
       await demo.says(/ [2-5]\/12 /);
-      for (const { pid, argv } of await processesIn('/tmp')) {
-        const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-        const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
-        if (argv[0]?.endsWith('dockerd') && Number(parent) === demo.pid) process.kill(pid, 'SIGKILL');
-      }
+      process.kill((await ownDockerd()) ?? Number.NaN, 'SIGKILL');
       expect([await demo.exited, demo.said()]).toEqual([
         1,
         expect.stringContaining('`borealisctl watch` failed'),
