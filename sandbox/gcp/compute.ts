@@ -1,5 +1,6 @@
 /** Compute Engine's REST API, as far as fleets need it. https://cloud.google.com/compute/docs/reference/rest/v1 */
-import { type Faults, operationMessage } from './faults.ts';
+import { bulkNames } from './bulk_names.ts';
+import { type Faults, operationFailure } from './faults.ts';
 import { parseFilter } from './filter.ts';
 import {
   ApiError,
@@ -7,41 +8,60 @@ import {
   bodyOf,
   type Call,
   conditionNotMet,
+  type Handler,
   json,
   notFound,
   page,
   type Router,
 } from './http.ts';
+import {
+  accountOf,
+  attributesOf,
+  checkLabels,
+  fingerprint,
+  imageOf,
+  instanceResource,
+  type Json,
+  lastOf,
+  metadataResource,
+  type Place,
+} from './instance_resource.ts';
+import { type Operation, OperationError, Operations, orderBy } from './operations.ts';
 import { Vm, type VmWorld } from './vms.ts';
-
-type Json = Record<string, unknown>;
 
 /** Disk images that a sandbox has from the start; `fireworker` is what `up` boots. */
 const FAMILIES = ['fireworker'];
 
-interface Operation extends Json {
-  name: string;
-  status: 'PENDING' | 'RUNNING' | 'DONE';
+interface Entry {
+  vm: Vm;
+  resource: Json;
 }
 
 export class Compute {
-  readonly vms = new Map<string, { vm: Vm; resource: Json }>();
-  readonly #operations = new Map<string, { operation: Operation; done: Promise<void> }>();
-  #nextId = BigInt(Date.now()) * 1000n;
+  readonly vms = new Map<string, Entry>();
+  readonly #operations: Operations;
+  #commonMetadata = metadataResource(undefined);
+  #created = 0;
+  /** 19 digits, as Google's: more than JavaScript's numbers hold. */
+  #nextId = 5_000_000_000_000_000_000n + BigInt(Date.now()) * 1000n;
 
   constructor(
     readonly world: VmWorld,
     readonly faults: Faults,
     /** http://127.0.0.1:PORT */
     readonly origin: () => string,
-  ) {}
-
-  get #base(): string {
-    return `${this.origin()}/compute/v1/projects/${this.world.project}`;
+  ) {
+    this.#operations = new Operations(
+      () => this.#place.projectUrl,
+      accountOf(world.project),
+      () => this.#id(),
+    );
   }
 
-  get #zoneUrl(): string {
-    return `${this.#base}/zones/${this.world.zone}`;
+  get #place(): Place {
+    const { project, zone } = this.world;
+    const projectUrl = `${this.origin()}/compute/v1/projects/${project}`;
+    return { project, zone, projectUrl, zoneUrl: `${projectUrl}/zones/${zone}` };
   }
 
   #id(): string {
@@ -49,391 +69,385 @@ export class Compute {
   }
 
   routes(router: Router): void {
-    const zone = '/compute/v1/projects/:project/zones/:zone';
-    const global = '/compute/v1/projects/:project/global';
-    const inZone = (handler: (call: Call) => Response | Promise<Response>) => (call: Call) => {
-      this.#checkPlace(call.params);
-      return handler(call);
-    };
-    router
-      .on(
-        'POST',
-        `${zone}/instances`,
-        inZone((call) => this.#insert(call)),
-      )
-      .on(
-        'GET',
-        `${zone}/instances`,
-        inZone((call) => this.#list(call)),
-      )
-      .on(
-        'POST',
-        `${zone}/instances/bulkInsert`,
-        inZone((call) => this.#bulkInsert(call)),
-      )
-      .on(
-        'GET',
-        `${zone}/instances/:name`,
-        inZone(({ params }) => json(this.#find(params.name).resource)),
-      )
-      .on(
-        'DELETE',
-        `${zone}/instances/:name`,
-        inZone(({ params }) => this.#delete(params.name)),
-      )
-      .on(
-        'POST',
-        `${zone}/instances/:name/setMetadata`,
-        inZone((call) => this.#setMetadata(call)),
-      )
-      .on(
-        'POST',
-        `${zone}/instances/:name/setLabels`,
-        inZone((call) => this.#setLabels(call)),
-      )
-      .on(
-        'POST',
-        `${zone}/instances/:name/stop`,
-        inZone(({ params }) => this.#stop(params.name)),
-      )
-      .on(
-        'POST',
-        `${zone}/instances/:name/simulateMaintenanceEvent`,
-        inZone(({ params }) => this.#maintain(params.name)),
-      )
-      .on('GET', '/compute/v1/projects/:project/aggregated/instances', (call) => this.#aggregated(call))
-      .on(
-        'GET',
-        `${zone}/operations`,
-        inZone(({ query }) => this.#listOperations(query)),
-      )
-      .on(
-        'GET',
-        `${zone}/operations/:name`,
-        inZone(({ params }) => json(this.#operation(params.name).operation)),
-      )
-      .on(
-        'POST',
-        `${zone}/operations/:name/wait`,
-        inZone(({ params }) => this.#wait(params.name)),
-      )
-      .on('GET', `${global}/operations/:name`, ({ params }) => json(this.#operation(params.name).operation))
-      .on('POST', `${global}/operations/:name/wait`, ({ params }) => this.#wait(params.name))
-      .on('GET', `${global}/images/family/:family`, ({ params }) => json(this.#image(params.family)))
-      .on('GET', `${global}/images/:name`, ({ params }) =>
-        json(this.#image(String(params.name).replace(/-v\d+$/, ''))),
-      )
-      .on('GET', `${global}/images`, () =>
-        json({ kind: 'compute#imageList', items: FAMILIES.map((family) => this.#image(family)) }),
-      )
-      .on('GET', '/compute/v1/projects/:project/zones', () =>
-        json({ kind: 'compute#zoneList', items: [this.#zone()] }),
-      )
-      .on(
-        'GET',
-        zone,
-        inZone(() => json(this.#zone())),
-      )
-      .on(
-        'GET',
-        `${zone}/machineTypes/:name`,
-        inZone(({ params }) => json(this.#machineType(params.name ?? ''))),
-      );
+    const root = '/compute/v1/projects/:project';
+    const project = (method: string, path: string, handler: Handler) =>
+      router.on(method, root + path, (call) => {
+        this.#checkProject(call.params.project);
+        return handler(call);
+      });
+    const zone = (method: string, path: string, handler: Handler) =>
+      project(method, `/zones/:zone${path}`, (call) => {
+        this.#checkZone(call.params.zone);
+        return handler(call);
+      });
+    const operations = this.#operations;
+
+    zone('POST', '/instances', (call) => this.#insert(call));
+    zone('POST', '/instances/bulkInsert', (call) => this.#bulkInsert(call));
+    zone('GET', '/instances', (call) => this.#list(call));
+    project('GET', '/aggregated/instances', (call) => this.#aggregated(call));
+    zone('GET', '/instances/:name', ({ params }) => json(this.#find(params.name).resource));
+    zone('DELETE', '/instances/:name', (call) =>
+      this.#change(call, 'delete', (entry) => this.#delete(entry)),
+    );
+    zone('POST', '/instances/:name/stop', (call) => this.#change(call, 'stop', ({ vm }) => vm.stop()));
+    zone('POST', '/instances/:name/simulateMaintenanceEvent', (call) =>
+      this.#change(call, 'simulateMaintenanceEvent', (entry) => this.#maintain(entry)),
+    );
+    zone('POST', '/instances/:name/setMetadata', (call) => this.#setMetadata(call));
+    zone('POST', '/instances/:name/setLabels', (call) => this.#setLabels(call));
+
+    zone('GET', '/operations', ({ query }) => json(operations.list(query, this.#place.zoneUrl)));
+    zone('GET', '/operations/:name', ({ params }) => json(operations.get(params.name, this.#place.zoneUrl)));
+    zone('POST', '/operations/:name/wait', async ({ params }) =>
+      json(await operations.wait(params.name, this.#place.zoneUrl)),
+    );
+    zone('DELETE', '/operations/:name', ({ params }) => {
+      operations.delete(params.name, this.#place.zoneUrl);
+      return new Response(null, { status: 204 });
+    });
+    project('GET', '/global/operations', ({ query }) => json(operations.list(query)));
+    project('GET', '/global/operations/:name', ({ params }) => json(operations.get(params.name)));
+    project('POST', '/global/operations/:name/wait', async ({ params }) =>
+      json(await operations.wait(params.name)),
+    );
+    project('DELETE', '/global/operations/:name', ({ params }) => {
+      operations.delete(params.name);
+      return new Response(null, { status: 204 });
+    });
+
+    project('GET', '', () => json(this.#project()));
+    project('POST', '/setCommonInstanceMetadata', (call) => this.#setCommonMetadata(call));
+    project('GET', '/global/images/family/:family', ({ params }) => json(this.#image(params.family, true)));
+    project('GET', '/global/images/:name', ({ params }) => json(this.#image(params.name, false)));
+    project('GET', '/global/images', ({ query }) =>
+      json(
+        this.#resources(
+          'image',
+          'global/images',
+          FAMILIES.map((name) => this.#image(name, true)),
+          query,
+        ),
+      ),
+    );
+    project('GET', '/zones', ({ query }) => json(this.#resources('zone', 'zones', [this.#zone()], query)));
+    zone('GET', '', () => json(this.#zone()));
+    zone('GET', '/machineTypes/:name', ({ params }) => json(this.#machineType(params.name ?? '')));
   }
 
-  #checkPlace({ project, zone }: Record<string, string>): void {
+  #checkProject(project = ''): void {
     if (project !== this.world.project) throw notFound(`The resource 'projects/${project}' was not found`);
+  }
+
+  #checkZone(zone = ''): void {
     if (zone !== this.world.zone)
       throw badRequest(`Invalid value for field 'zone': '${zone}'. Unknown zone.`);
   }
 
-  #find(name: string | undefined): { vm: Vm; resource: Json } {
+  /** A page of a list, filtered and ordered as the query says. */
+  #resources(kind: string, path: string, all: Json[], query: URLSearchParams): Json {
+    const matches = parseFilter(query.get('filter'));
+    return {
+      kind: `compute#${kind}List`,
+      id: `projects/${this.world.project}/${path}`,
+      ...page(all.filter(matches), orderBy(query, 'creationTimestamp'), query),
+      selfLink: `${this.#place.projectUrl}/${path}`,
+    };
+  }
+
+  #path(name: string | undefined): string {
+    return `projects/${this.world.project}/zones/${this.world.zone}/instances/${name}`;
+  }
+
+  #find(name: string | undefined): Entry {
     const found = this.vms.get(name ?? '');
-    if (!found)
-      throw notFound(
-        `The resource 'projects/${this.world.project}/zones/${this.world.zone}/instances/${name}' was not found`,
-      );
+    if (!found) throw notFound(`The resource '${this.#path(name)}' was not found`);
     return found;
   }
 
+  // What there is from the start
+
+  #project(): Json {
+    return {
+      kind: 'compute#project',
+      id: '1000',
+      name: this.world.project,
+      commonInstanceMetadata: this.#commonMetadata,
+      defaultServiceAccount: accountOf(this.world.project),
+      selfLink: this.#place.projectUrl,
+    };
+  }
+
   #zone(): Json {
+    const { zone, zoneUrl, projectUrl } = this.#place;
     return {
       kind: 'compute#zone',
       id: '2000',
-      name: this.world.zone,
+      name: zone,
+      description: zone,
       status: 'UP',
-      region: `${this.#base}/regions/${this.world.zone.replace(/-[a-z]$/, '')}`,
-      selfLink: this.#zoneUrl,
+      region: `${projectUrl}/regions/${zone.replace(/-[a-z]$/, '')}`,
+      selfLink: zoneUrl,
     };
   }
 
   #machineType(name: string): Json {
-    const cpus = Number(/-(\d+)$/.exec(name)?.[1] ?? 1);
+    const [, customCpus, customMb] = /(?:^|-)custom-(\d+)-(\d+)/.exec(name) ?? [];
+    const guestCpus = Number(customCpus ?? /-(\d+)$/.exec(name)?.[1] ?? 1);
     return {
       kind: 'compute#machineType',
-      id: '1',
+      id: '4000',
       name,
-      guestCpus: cpus,
-      memoryMb: cpus * 3840,
+      guestCpus,
+      memoryMb: Number(customMb ?? guestCpus * 3840),
+      isSharedCpu: false,
       zone: this.world.zone,
-      selfLink: `${this.#zoneUrl}/machineTypes/${name}`,
+      selfLink: `${this.#place.zoneUrl}/machineTypes/${name}`,
     };
   }
 
-  #image(family: string | undefined): Json {
-    if (!FAMILIES.includes(family ?? ''))
-      throw notFound(
-        `The resource 'projects/${this.world.project}/global/images/family/${family}' was not found`,
-      );
-    const name = `${family}-v1`;
+  /** Each family has one image, FAMILY-v1. */
+  #image(name: string | undefined, family: boolean): Json {
+    const found = FAMILIES.find((one) => name === (family ? one : `${one}-v1`));
+    const images = `projects/${this.world.project}/global/images`;
+    if (!found) throw notFound(`The resource '${images}/${family ? 'family/' : ''}${name}' was not found`);
     return {
       kind: 'compute#image',
       id: '3000',
-      name,
-      family,
+      name: `${found}-v1`,
+      family: found,
       status: 'READY',
+      sourceType: 'RAW',
+      architecture: 'X86_64',
       diskSizeGb: '10',
-      selfLink: `${this.#base}/global/images/${name}`,
+      archiveSizeBytes: '0',
+      selfLink: `${this.#place.projectUrl}/global/images/${found}-v1`,
     };
   }
 
-  async #insert({ request }: Call): Promise<Response> {
+  // Creating VMs
+
+  async #insert({ request, query }: Call): Promise<Response> {
     const body = await bodyOf(request);
-    return json(this.#create(body));
+    return json(this.#operations.once(query, () => this.#create(String(body.name ?? ''), body)));
   }
 
-  #create(body: Json): Operation {
-    const name = String(body.name ?? '');
-    if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
-      throw badRequest(
-        `Invalid value for field 'resource.name': '${name}'. Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'`,
-      );
-    }
-    if (this.vms.has(name))
-      throw new ApiError(
-        409,
-        'alreadyExists',
-        `The resource 'projects/${this.world.project}/zones/${this.world.zone}/instances/${name}' already exists`,
-      );
-    const [disk] = (body.disks ?? []) as Json[];
-    const source = String((disk?.initializeParams as Json | undefined)?.sourceImage ?? '');
-    const [, kind, image] = /global\/images\/(family\/)?([^/]+)$/.exec(source) ?? [];
-    if (!image)
-      throw badRequest(
-        "Invalid value for field 'resource.disks[0].initializeParams.sourceImage': no image was given",
-      );
-    this.#image(kind ? image : image.replace(/-v\d+$/, ''));
+  #create(name: string, body: Json, group?: string): Operation {
+    const place = this.#place;
     const id = this.#id();
-    const fault = this.faults.take('compute', `insert ${name}`, true);
-    if (fault?.operationError) {
-      const { operationError: code } = fault;
-      return this.#operate('insert', name, id, async () => {
-        throw Object.assign(new Error(operationMessage(code, this.world.zone)), { code });
+    const resource = instanceResource(body, { id, name, number: ++this.#created, place });
+    this.#checkFree(name);
+    const image = imageOf(body);
+    if (image.project && image.project !== place.project)
+      throw notFound(`The resource 'projects/${image.project}' was not found`);
+    this.#image(image.name, image.family);
+    const start = (work: () => Promise<void>) =>
+      this.#operations.start({
+        type: 'insert',
+        targetLink: String(resource.selfLink),
+        targetId: id,
+        zone: place.zoneUrl,
+        group,
+        work,
       });
-    }
-    const resource = this.#resource(id, name, body);
-    const attributes = () =>
-      Object.fromEntries(items(resource.metadata).map(({ key, value }) => [key, value]));
-    const machine = String(resource.machineType).split('/').at(-1) ?? '';
-    const vm = new Vm(name, id, attributes, machine, this.world, (changed) => {
-      resource.status = changed.state;
-    });
+    const code = this.faults.operationError(`insert ${name}`);
+    if (code)
+      return start(async () => {
+        const { message, status } = operationFailure(code, place.zone);
+        throw new OperationError(code, message, status);
+      });
+    const vm = new Vm(
+      name,
+      id,
+      () => this.#factsOf(resource),
+      this.world,
+      this.faults,
+      (state) => {
+        resource.status = state;
+        if (state === 'RUNNING') resource.lastStartTimestamp = new Date().toISOString();
+        if (state === 'TERMINATED') resource.lastStopTimestamp = new Date().toISOString();
+      },
+    );
     this.vms.set(name, { vm, resource });
-    return this.#operate('insert', name, id, async () => {
-      await vm.boot();
-      resource.lastStartTimestamp = new Date().toISOString();
-    });
+    return start(() => vm.boot());
   }
 
-  #resource(id: string, name: string, body: Json): Json {
-    const metadata = (body.metadata ?? {}) as Json;
-    const machine = String(body.machineType ?? 'n1-standard-1')
-      .split('/')
-      .at(-1);
+  #checkFree(name: string): void {
+    if (this.vms.has(name))
+      throw new ApiError(409, 'alreadyExists', `The resource '${this.#path(name)}' already exists`);
+  }
+
+  /** What a VM's metadata server tells from the VM's resource. */
+  #factsOf(resource: Json) {
+    const scheduling = resource.scheduling as Json;
     return {
-      ...body,
-      kind: 'compute#instance',
-      id,
-      name,
-      creationTimestamp: new Date().toISOString(),
-      status: 'PROVISIONING',
-      machineType: `${this.#zoneUrl}/machineTypes/${machine}`,
-      zone: this.#zoneUrl,
-      selfLink: `${this.#zoneUrl}/instances/${name}`,
-      metadata: { kind: 'compute#metadata', items: items(metadata), fingerprint: fingerprint() },
-      labelFingerprint: fingerprint(),
+      attributes: attributesOf(resource.metadata),
+      projectAttributes: attributesOf(this.#commonMetadata),
+      machineType: lastOf(resource.machineType),
+      tags: ((resource.tags as Json).items ?? []) as string[],
+      preemptible: scheduling.preemptible === true,
+      automaticRestart: scheduling.automaticRestart === true,
+      onHostMaintenance: String(scheduling.onHostMaintenance),
     };
   }
 
-  async #bulkInsert({ request }: Call): Promise<Response> {
+  async #bulkInsert({ request, query }: Call): Promise<Response> {
     const body = await bodyOf(request);
-    const count = Number(body.count ?? 0);
-    if (!Number.isInteger(count) || count < 1)
-      throw badRequest("Invalid value for field 'resource.count': must be at least 1");
-    const own = Object.keys((body.perInstanceProperties ?? {}) as Json);
-    const pattern = String(body.namePattern ?? '');
-    const width = /#+/.exec(pattern)?.[0].length ?? 0;
-    if (own.length === 0 && width === 0)
-      throw badRequest("Invalid value for field 'resource.namePattern': needs #");
-    const names: string[] = [...own];
-    for (let i = 1; names.length < count; i++) {
-      const name = pattern.replace(/#+/, String(i).padStart(width, '0'));
-      if (!this.vms.has(name)) names.push(name);
-    }
-    for (const name of names.slice(0, count)) this.#create({ ...(body.instanceProperties as Json), name });
-    return json(this.#operate('bulkInsert', names[0] ?? '', this.#id(), async () => {}));
+    return json(this.#operations.once(query, () => this.#createMany(body)));
+  }
+
+  /** As many VMs as can be had; fewer than minCount, and there will be none. */
+  #createMany(body: Json): Operation {
+    const { zone, zoneUrl } = this.#place;
+    const names = bulkNames(body, [...this.vms.keys()]);
+    const least = Number(body.minCount ?? names.length);
+    const properties = (body.instanceProperties ?? {}) as Json;
+    const group = crypto.randomUUID();
+    // All of them first: a refused request makes no VM.
+    for (const name of names) this.#checkFree(name);
+    const inserts = names.map((name) => this.#create(name, properties, group));
+    return this.#operations.start({
+      type: 'bulkInsert',
+      targetLink: `${zoneUrl}/instances`,
+      zone: zoneUrl,
+      group,
+      work: async (operation) => {
+        const tell = (status: string, created: number, failed: number, deleted: number) => {
+          operation.instancesBulkInsertOperationMetadata = {
+            perLocationStatus: {
+              [`zones/${zone}`]: {
+                status,
+                targetVmCount: names.length,
+                createdVmCount: created,
+                failedToCreateVmCount: failed,
+                deletedVmCount: deleted,
+              },
+            },
+          };
+        };
+        tell('CREATING', 0, 0, 0);
+        const failures = await Promise.all(inserts.map((insert) => this.#operations.done(insert.name)));
+        const made = names.filter((_, i) => failures[i] === null);
+        const failed = names.length - made.length;
+        if (made.length >= least) return tell('DONE', made.length, failed, 0);
+        await Promise.all(made.map((name) => this.#delete(this.#find(name))));
+        tell('DONE', made.length, failed, made.length);
+        throw failures.find((failure) => failure !== null);
+      },
+    });
+  }
+
+  // Listing VMs
+
+  get #all(): Json[] {
+    return [...this.vms.values()].map(({ resource }) => resource);
   }
 
   #list({ query }: Call): Response {
-    const matches = parseFilter(query.get('filter'));
-    const all = [...this.vms.values()].map(({ resource }) => resource).filter(matches);
-    const { items: found, nextPageToken } = page(all, query);
-    return json({
-      kind: 'compute#instanceList',
-      id: `projects/${this.world.project}/zones/${this.world.zone}/instances`,
-      ...(found.length > 0 && { items: found }),
-      ...(nextPageToken && { nextPageToken }),
-      selfLink: `${this.#zoneUrl}/instances`,
-    });
+    return json(this.#resources('instance', `zones/${this.world.zone}/instances`, this.#all, query));
   }
 
-  #aggregated({ query, params }: Call): Response {
-    if (params.project !== this.world.project)
-      throw notFound(`The resource 'projects/${params.project}' was not found`);
-    const matches = parseFilter(query.get('filter'));
-    const all = [...this.vms.values()].map(({ resource }) => resource).filter(matches);
-    const { items: found, nextPageToken } = page(all, query);
+  #aggregated({ query }: Call): Response {
     const zone = `zones/${this.world.zone}`;
-    const none = {
-      warning: {
-        code: 'NO_RESULTS_ON_PAGE',
-        message: `There are no results for scope '${zone}' on this page.`,
-      },
+    const { items: instances, ...list } = this.#resources(
+      'instanceAggregated',
+      'aggregated/instances',
+      this.#all,
+      query,
+    );
+    const warning = {
+      code: 'NO_RESULTS_ON_PAGE',
+      message: `There are no results for scope '${zone}' on this page.`,
+      data: [{ key: 'scope', value: zone }],
     };
-    return json({
-      kind: 'compute#instanceAggregatedList',
-      id: `projects/${this.world.project}/aggregated/instances`,
-      items: { [zone]: found.length > 0 ? { instances: found } : none },
-      ...(nextPageToken && { nextPageToken }),
-    });
+    return json({ ...list, items: { [zone]: instances ? { instances } : { warning } } });
   }
 
-  #delete(name: string | undefined): Response {
-    const { vm, resource } = this.#find(name);
-    const operation = this.#operate('delete', vm.name, String(resource.id), async () => {
-      await vm.stop();
-      await vm.close();
-      this.vms.delete(vm.name);
-    });
-    return json(operation);
-  }
+  // Changing VMs
 
-  #stop(name: string | undefined): Response {
-    const { vm, resource } = this.#find(name);
-    return json(this.#operate('stop', vm.name, String(resource.id), () => vm.stop()));
-  }
-
-  #maintain(name: string | undefined): Response {
-    const { vm, resource } = this.#find(name);
-    const operation = this.#operate('simulateMaintenanceEvent', vm.name, String(resource.id), async () => {
-      const spot = (resource.scheduling as Json | undefined)?.provisioningModel === 'SPOT';
-      if (spot) await this.preempt(vm.name);
-      else {
-        vm.maintenance = 'MIGRATE_ON_HOST_MAINTENANCE';
-        vm.metadataChanged();
-      }
-    });
-    return json(operation);
-  }
-
-  /** Preempts a VM as Google does; it is deleted in the end when its scheduling says so. */
-  async preempt(name: string): Promise<void> {
-    const { vm, resource } = this.#find(name);
-    await vm.preempt();
-    if ((resource.scheduling as Json | undefined)?.instanceTerminationAction !== 'DELETE') return;
-    await vm.close();
-    this.vms.delete(name);
-  }
-
-  async #setMetadata({ request, params }: Call): Promise<Response> {
-    const { vm, resource } = this.#find(params.name);
-    const body = await bodyOf(request);
-    const current = resource.metadata as Json;
-    if (body.fingerprint !== current.fingerprint) {
-      throw conditionNotMet('Supplied fingerprint does not match current metadata fingerprint.');
-    }
+  /** An operation on one VM. */
+  #change({ params, query }: Call, type: string, work: (entry: Entry) => Promise<void>): Response {
     return json(
-      this.#operate('setMetadata', vm.name, String(resource.id), async () => {
-        resource.metadata = { kind: 'compute#metadata', items: items(body), fingerprint: fingerprint() };
-        vm.metadataChanged();
+      this.#operations.once(query, () => {
+        const entry = this.#find(params.name);
+        return this.#start(entry, type, () => work(entry));
       }),
     );
   }
 
-  async #setLabels({ request, params }: Call): Promise<Response> {
-    const { vm, resource } = this.#find(params.name);
-    const body = await bodyOf(request);
-    if (body.labelFingerprint !== resource.labelFingerprint)
-      throw conditionNotMet('Labels fingerprint either invalid or resource labels have changed');
-    resource.labels = body.labels;
-    resource.labelFingerprint = fingerprint();
-    return json(this.#operate('setLabels', vm.name, String(resource.id), async () => {}));
+  #start({ resource }: Entry, type: string, work: () => Promise<void>, user?: string): Operation {
+    return this.#operations.start({
+      type,
+      targetLink: String(resource.selfLink),
+      targetId: String(resource.id),
+      zone: this.#place.zoneUrl,
+      user,
+      work,
+    });
   }
 
-  /** An operation that is answered at once and done when `work` is: PENDING, RUNNING, DONE. */
-  #operate(type: string, target: string, targetId: string, work: () => Promise<void>): Operation {
-    const name = `operation-${Date.now()}-${crypto.randomUUID().slice(0, 13)}`;
-    const operation: Operation = {
-      kind: 'compute#operation',
-      id: this.#id(),
-      name,
-      zone: this.#zoneUrl,
-      operationType: type,
-      targetLink: `${this.#zoneUrl}/instances/${target}`,
-      targetId,
-      status: 'PENDING',
-      progress: 0,
-      user: `sandbox@${this.world.project}.iam.gserviceaccount.com`,
-      insertTime: new Date().toISOString(),
-      selfLink: `${this.#zoneUrl}/operations/${name}`,
+  async #delete(entry: Entry): Promise<void> {
+    await entry.vm.stop();
+    await entry.vm.close();
+    // Its name may be another VM's by now.
+    if (this.vms.get(entry.vm.name) === entry) this.vms.delete(entry.vm.name);
+  }
+
+  async #maintain(entry: Entry): Promise<void> {
+    const { preemptible, onHostMaintenance } = this.#factsOf(entry.resource);
+    if (preemptible) await this.preempt(entry.vm.name);
+    else await entry.vm.maintain(onHostMaintenance === 'TERMINATE');
+  }
+
+  /** Preempts a VM as Google does; it is deleted in the end when its scheduling says so. */
+  async preempt(name: string): Promise<void> {
+    const entry = this.#find(name);
+    const scheduling = entry.resource.scheduling as Json;
+    const work = async () => {
+      await entry.vm.preempt();
+      if (scheduling.instanceTerminationAction === 'DELETE') await this.#delete(entry);
     };
-    const answer = { ...operation };
-    const done = (async () => {
-      await Bun.sleep(1);
-      Object.assign(operation, { status: 'RUNNING', startTime: new Date().toISOString() });
-      try {
-        await work();
-      } catch (thrown) {
-        const { code = 'INTERNAL_ERROR', message } = thrown as Error & { code?: string };
-        operation.error = { errors: [{ code, message }] };
-        Object.assign(operation, { httpErrorStatusCode: 503, httpErrorMessage: 'SERVICE UNAVAILABLE' });
-      }
-      Object.assign(operation, { status: 'DONE', progress: 100, endTime: new Date().toISOString() });
-    })();
-    this.#operations.set(name, { operation, done });
-    return answer;
+    const operation = this.#start(entry, 'compute.instances.preempted', work, 'system');
+    await this.#operations.done(operation.name);
   }
 
-  #operation(name: string | undefined): { operation: Operation; done: Promise<void> } {
-    const found = this.#operations.get(name ?? '');
-    if (!found)
-      throw notFound(
-        `The resource 'projects/${this.world.project}/zones/${this.world.zone}/operations/${name}' was not found`,
-      );
-    return found;
+  async #setMetadata({ request, params, query }: Call): Promise<Response> {
+    const body = await bodyOf(request);
+    const change = () => {
+      const entry = this.#find(params.name);
+      entry.resource.metadata = changedMetadata(entry.resource.metadata as Json, body);
+      return this.#start(entry, 'setMetadata', async () => entry.vm.metadataChanged());
+    };
+    return json(this.#operations.once(query, change));
   }
 
-  #listOperations(query: URLSearchParams): Response {
-    const matches = parseFilter(query.get('filter'));
-    const all = [...this.#operations.values()].map(({ operation }) => operation).filter(matches);
-    return json({ kind: 'compute#operationList', id: 'operations', ...page(all, query) });
+  async #setCommonMetadata({ request, query }: Call): Promise<Response> {
+    const body = await bodyOf(request);
+    const change = () => {
+      this.#commonMetadata = changedMetadata(this.#commonMetadata, body);
+      return this.#operations.start({
+        type: 'compute.projects.setCommonInstanceMetadata',
+        targetLink: this.#place.projectUrl,
+        work: async () => {
+          for (const { vm } of this.vms.values()) vm.metadataChanged();
+        },
+      });
+    };
+    return json(this.#operations.once(query, change));
   }
 
-  /** Waits for at most two minutes, as Google does, and answers with what the operation is then. */
-  async #wait(name: string | undefined): Promise<Response> {
-    const { operation, done } = this.#operation(name);
-    await Promise.race([done, Bun.sleep(120_000)]);
-    return json(operation);
+  async #setLabels({ request, params, query }: Call): Promise<Response> {
+    const body = await bodyOf(request);
+    const change = () => {
+      const entry = this.#find(params.name);
+      checkLabels(body.labels);
+      if (body.labelFingerprint !== entry.resource.labelFingerprint)
+        throw conditionNotMet('Labels fingerprint either invalid or resource labels have changed');
+      entry.resource.labels = body.labels ?? {};
+      entry.resource.labelFingerprint = fingerprint();
+      return this.#start(entry, 'setLabels', async () => {});
+    };
+    return json(this.#operations.once(query, change));
   }
 
   /** Stops every VM, all at once. */
@@ -448,11 +462,9 @@ export class Compute {
   }
 }
 
-function items(metadata: unknown): { key: string; value: string }[] {
-  const list = ((metadata as Json | undefined)?.items ?? []) as Json[];
-  return list.map(({ key, value }) => ({ key: String(key), value: String(value ?? '') }));
-}
-
-function fingerprint(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('base64');
+/** The metadata after a change, which is made at once: of two with one fingerprint the second is refused. */
+function changedMetadata(current: Json, body: Json): Json {
+  if (body.fingerprint !== current.fingerprint)
+    throw conditionNotMet('Supplied fingerprint does not match current metadata fingerprint.');
+  return metadataResource(body);
 }

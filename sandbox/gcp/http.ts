@@ -15,9 +15,28 @@ export const badRequest = (message: string) => new ApiError(400, 'invalid', mess
 export const notFound = (message: string) => new ApiError(404, 'notFound', message);
 export const conditionNotMet = (message: string) => new ApiError(412, 'conditionNotMet', message);
 
+/** A refusal in the shape of Compute and Storage. */
 export function errorAnswer(status: number, reason: string, message: string): Response {
-  const errors = [{ message, domain: 'global', reason }];
+  // The body of a 304 is empty by HTTP's rules.
+  if (status === 304) return new Response(null, { status });
+  const precondition = status === 412 && { locationType: 'header', location: 'If-Match' };
+  const errors = [{ message, domain: 'global', reason, ...precondition }];
   return json({ error: { code: status, message, errors } }, status);
+}
+
+/** The names of statuses in the shape of younger APIs. https://cloud.google.com/apis/design/errors */
+const STATUS_NAMES: Record<number, string> = {
+  400: 'INVALID_ARGUMENT',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  405: 'UNIMPLEMENTED',
+  429: 'RESOURCE_EXHAUSTED',
+  503: 'UNAVAILABLE',
+};
+
+/** A refusal in the shape of Logging: google.rpc.Status. */
+export function rpcErrorAnswer(status: number, message: string): Response {
+  return json({ error: { code: status, message, status: STATUS_NAMES[status] ?? 'INTERNAL' } }, status);
 }
 
 /** A JSON answer. A large one, as in lists of objects, streams like a small one. */
@@ -45,15 +64,15 @@ interface Route {
   handler: Handler;
 }
 
-/** Routes such as `GET /storage/v1/b/:bucket/o/*object`: `:name` is one segment, `*name` the rest. */
+/** Routes such as `GET /storage/v1/b/:bucket/o/:object`: `:name` is one segment of the path. */
 export class Router {
   readonly #routes: Route[] = [];
 
   on(method: string, path: string, handler: Handler): this {
     const names: string[] = [];
-    const source = path.replace(/(?<=\/)[:*](\w+)/g, (whole, name) => {
+    const source = path.replace(/(?<=\/):(\w+)/g, (_, name) => {
       names.push(name);
-      return whole.startsWith('*') ? '(.+)' : '([^/]+)';
+      return '([^/]+)';
     });
     this.#routes.push({ method, pattern: new RegExp(`^${source}$`), names, handler });
     return this;
@@ -102,23 +121,31 @@ export async function bodyOf(request: Request): Promise<Record<string, unknown>>
   throw new ApiError(400, 'parseError', 'Parse Error: the body must be a JSON object');
 }
 
-/** One page of `items`, and the token of the next one. */
+/** One page of `items` in the order of their keys, and the token of the next one: the last key that was told. */
 export function page<T>(
   items: readonly T[],
+  keyOf: (item: T) => string,
   query: URLSearchParams,
   most = 500,
-): { items: T[]; nextPageToken?: string } {
-  const size = Number(query.get('maxResults') ?? query.get('pageSize') ?? most);
-  if (!Number.isInteger(size) || size < 0)
-    throw badRequest(`Invalid value for field 'maxResults': '${query.get('maxResults')}'`);
+): { items?: T[]; nextPageToken?: string } {
+  const asked = query.get('maxResults');
+  const size = Number(asked ?? most);
+  if (!Number.isInteger(size) || size < 0 || size > most)
+    throw badRequest(
+      `Invalid value for field 'maxResults': '${asked}'. Values must be in the range: [0, ${most}]`,
+    );
   const token = query.get('pageToken');
-  const start = token ? Number(Buffer.from(token, 'base64url').toString()) : 0;
-  if (!Number.isInteger(start) || start < 0)
-    throw badRequest(`Invalid value for field 'pageToken': '${token}'`);
-  const end = start + Math.min(size || most, most);
-  const more = end < items.length;
+  const last = token && Buffer.from(token, 'base64url').toString();
+  // By keys, not by places: what was deleted meanwhile does not shift the rest.
+  const rest = items
+    .map((item) => [keyOf(item), item] as const)
+    .filter(([key]) => !last || key > last)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const shown = rest.slice(0, size || most);
+  const [end] = shown.at(-1) ?? [];
   return {
-    items: items.slice(start, end),
-    ...(more && { nextPageToken: Buffer.from(String(end)).toString('base64url') }),
+    ...(shown.length > 0 && { items: shown.map(([, item]) => item) }),
+    ...(end !== undefined &&
+      shown.length < rest.length && { nextPageToken: Buffer.from(end).toString('base64url') }),
   };
 }

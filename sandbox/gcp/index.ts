@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Server } from 'bun';
 import { Compute } from './compute.ts';
-import { type Fault, Faults } from './faults.ts';
-import { bodyOf, errorAnswer, json, Router } from './http.ts';
+import { Faults, faultOf } from './faults.ts';
+import { bodyOf, errorAnswer, type Handler, json, Router } from './http.ts';
 import { Logging } from './logging.ts';
 import { Storage } from './storage/index.ts';
 import { sweepVms } from './vms.ts';
@@ -21,7 +21,10 @@ export interface GcpOptions {
   project?: string;
   zone?: string;
   port?: number;
+  /** Times of Compute, which a test shortens: see VmWorld. */
   graceMs?: number;
+  preemptionMs?: number;
+  maintenanceMs?: number;
 }
 
 export interface Gcp {
@@ -72,6 +75,8 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
       project,
       zone,
       graceMs: o.graceMs ?? 90_000,
+      preemptionMs: o.preemptionMs ?? 30_000,
+      maintenanceMs: o.maintenanceMs ?? 60_000,
     },
     faults,
     origin,
@@ -101,7 +106,7 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
     process.env[name] === undefined ? [] : [[name, process.env[name] as string]],
   );
   Object.assign(vmEnv, Object.fromEntries(passedOn), env, o.env);
-  if (!storage.objects.bucket('sandbox')) storage.createBucket('sandbox');
+  if (!storage.objects.bucket('sandbox')) storage.createBucket({ name: 'sandbox', location: 'us-west1' });
   return {
     port: Number(server.port),
     env,
@@ -119,68 +124,43 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
   };
 }
 
-async function answer(request: Request, router: Router, faults: Faults): Promise<Response> {
+async function answer(asked: Request, router: Router, faults: Faults): Promise<Response> {
+  const request = withWholePath(asked);
   const { pathname } = new URL(request.url);
   // A page in somebody's browser has no business here.
   if (request.headers.has('origin'))
     return errorAnswer(403, 'forbidden', 'Requests from web pages are refused');
-  const service = pathname.startsWith('/compute')
-    ? 'compute'
-    : pathname.includes('/storage/')
-      ? 'storage'
-      : pathname.startsWith('/v2')
-        ? 'logging'
-        : null;
-  const fault = service && faults.take(service, `${request.method} ${pathname}`);
-  if (fault?.delayMs) await Bun.sleep(fault.delayMs);
-  if (fault?.status)
-    return errorAnswer(
-      fault.status,
-      fault.status === 429 ? 'rateLimitExceeded' : 'backendError',
-      'A fault that was asked for',
-    );
-  const response =
-    (await router.answer(request)) ??
-    (await xmlDownload(request, router)) ??
-    errorAnswer(404, 'notFound', `Not Found: ${pathname}`);
-  return fault?.cut ? cutShort(response) : response;
+  const answered = async () =>
+    (await router.answer(request)) ?? errorAnswer(404, 'notFound', `Not Found: ${pathname}`);
+  const service = serviceOf(pathname);
+  return service ? await faults.around(service, request, answered) : await answered();
 }
 
-/** Google's own Node library leaves /storage/v1 out when it is pointed to an emulator by STORAGE_EMULATOR_HOST. */
-function shortPath(request: Request): Request {
+function serviceOf(path: string) {
+  if (path.startsWith('/compute/')) return 'compute';
+  if (path.startsWith('/v2/')) return 'logging';
+  return path.includes('/storage/') ? 'storage' : null;
+}
+
+/**
+ * Google's Node library (7.22) takes STORAGE_EMULATOR_HOST for the address of the whole API, and leaves /storage/v1 out; the
+ * Python library (3.4) does not.
+ */
+function withWholePath(request: Request): Request {
   const url = new URL(request.url);
-  if (!/^\/b(\/|$)/.test(url.pathname)) return request;
+  if (!/^\/+b(\/|$)/.test(url.pathname)) return request;
   url.pathname = `/storage/v1${url.pathname}`;
   return new Request(url.href, request);
 }
 
-/** `/bucket/object`, the path of Storage's XML API, for downloads. */
-async function xmlDownload(request: Request, router: Router): Promise<Response | null> {
-  const url = new URL(request.url);
-  const [, bucket, object] = /^\/([^/]+)\/(.+)$/.exec(url.pathname) ?? [];
-  if (request.method !== 'GET' || !bucket || !object || bucket === 'compute' || bucket === 'v2') return null;
-  url.pathname = `/download/storage/v1/b/${bucket}/o/${encodeURIComponent(decodeURIComponent(object))}`;
-  return await router.answer(new Request(url.href, { headers: request.headers }));
-}
-
-/** The first half of a body, then an error: what a client sees when a connection breaks. */
-function cutShort(response: Response): Response {
-  const body = new ReadableStream({
-    async start(controller) {
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      controller.enqueue(bytes.subarray(0, bytes.length / 2));
-      controller.error(new Error('cut'));
-    },
-  });
-  return new Response(body, { status: response.status, headers: response.headers });
-}
-
 /** The sandbox's own doors: what is there, and (with the token) faults and preemption. */
 function ownRoutes(router: Router, token: string, faults: Faults, compute: Compute, storage: Storage): void {
-  const allowed = (request: Request) => {
-    if (request.headers.get('x-sandbox-token') === token) return null;
-    return errorAnswer(403, 'forbidden', 'This needs the token of sandbox.json as X-Sandbox-Token');
-  };
+  const withToken =
+    (handler: Handler): Handler =>
+    (call) =>
+      call.request.headers.get('x-sandbox-token') === token
+        ? handler(call)
+        : errorAnswer(403, 'forbidden', 'This needs the token of sandbox.json as X-Sandbox-Token');
   router
     .on('GET', '/sandbox/status', () => {
       const vms = [...compute.vms.values()].map(({ vm }) => ({
@@ -191,16 +171,28 @@ function ownRoutes(router: Router, token: string, faults: Faults, compute: Compu
       }));
       return json({ vms, buckets: storage.objects.buckets().map((bucket) => bucket.name) });
     })
-    .on('POST', '/sandbox/faults', async ({ request }) => {
-      const refused = allowed(request);
-      if (refused) return refused;
-      faults.add((await bodyOf(request)) as unknown as Fault);
-      return json({});
-    })
-    .on('POST', '/sandbox/vms/:name/preempt', async ({ request, params }) => {
-      const refused = allowed(request);
-      if (refused) return refused;
-      await compute.preempt(params.name ?? '');
-      return json({});
-    });
+    .on(
+      'POST',
+      '/sandbox/faults',
+      withToken(async ({ request }) => {
+        faults.add(faultOf(await bodyOf(request)));
+        return json({});
+      }),
+    )
+    .on(
+      'DELETE',
+      '/sandbox/faults',
+      withToken(() => {
+        faults.clear();
+        return json({});
+      }),
+    )
+    .on(
+      'POST',
+      '/sandbox/vms/:name/preempt',
+      withToken(async ({ params }) => {
+        await compute.preempt(params.name ?? '');
+        return json({});
+      }),
+    );
 }

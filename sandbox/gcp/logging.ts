@@ -1,140 +1,132 @@
 /** Cloud Logging's REST API. Each entry is also a line of dir/logs/NAME.jsonl. https://cloud.google.com/logging/docs/reference/v2/rest */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { badRequest, bodyOf, json, type Router } from './http.ts';
+import { ApiError, badRequest, bodyOf, type Handler, json, type Router, rpcErrorAnswer } from './http.ts';
+import { parseLogFilter, SEVERITIES } from './log_filter.ts';
 
 type Json = Record<string, unknown>;
 
 /** What entries:list can answer from; older entries are in the files. */
 const KEPT = 50_000;
 
-const SEVERITIES = {
-  DEFAULT: 0,
-  DEBUG: 100,
-  INFO: 200,
-  NOTICE: 300,
-  WARNING: 400,
-  ERROR: 500,
-  CRITICAL: 600,
-  ALERT: 700,
-  EMERGENCY: 800,
-} as const;
-
 export class Logging {
   readonly entries: Json[] = [];
+  /** Of the entries: what was written twice, because the first answer was lost, is told once. */
+  readonly #ids = new Set<string>();
 
   constructor(readonly dir: string) {
     mkdirSync(dir, { recursive: true });
   }
 
   routes(router: Router): void {
-    router
-      .on('POST', '/v2/entries:write', async ({ request }) => this.#write(await bodyOf(request)))
-      .on('POST', '/v2/entries:list', async ({ request }) => this.#list(await bodyOf(request)))
-      .on('GET', '/v2/projects/:project/logs', () =>
-        json({ logNames: [...new Set(this.entries.map((entry) => entry.logName))] }),
-      )
-      .on('DELETE', '/v2/projects/:project/logs/:log', ({ params }) => {
-        const name = `projects/${params.project}/logs/${params.log}`;
-        const kept = this.entries.filter((entry) => entry.logName !== name);
-        this.entries.splice(0, this.entries.length, ...kept);
-        return json({});
+    const on = (method: string, path: string, handler: Handler) =>
+      router.on(method, path, async (call) => {
+        try {
+          return await handler(call);
+        } catch (thrown) {
+          if (thrown instanceof ApiError) return rpcErrorAnswer(thrown.status, thrown.message);
+          throw thrown;
+        }
       });
+    on('POST', '/v2/entries:write', async ({ request }) => this.#write(await bodyOf(request)));
+    on('POST', '/v2/entries:list', async ({ request }) => json(this.#list(await bodyOf(request))));
+    on('GET', '/v2/projects/:project/logs', ({ params }) => {
+      const prefix = `projects/${params.project}/`;
+      const names = new Set(this.entries.map((entry) => String(entry.logName)));
+      const logNames = [...names].filter((name) => name.startsWith(prefix)).sort();
+      return json({ ...(logNames.length > 0 && { logNames }) });
+    });
+    on('DELETE', '/v2/projects/:project/logs/:log', ({ params }) => {
+      const name = `projects/${params.project}/logs/${encodeURIComponent(params.log ?? '')}`;
+      const kept = this.entries.filter((entry) => entry.logName !== name);
+      this.entries.splice(0, this.entries.length, ...kept);
+      return json({});
+    });
   }
 
+  /** All entries of a request, or (when one is wrong) none. */
   #write(body: Json): Response {
-    if (!Array.isArray(body.entries)) throw badRequest('entries: must be a list');
-    for (const raw of body.entries as Json[]) {
-      const logName = String(raw.logName || body.logName || '');
-      if (!/^(projects|folders|organizations|billingAccounts)\/[^/]+\/logs\/[^/]+$/.test(logName))
-        throw badRequest(`Log name '${logName}' is not of the form projects/PROJECT/logs/LOG`);
-      const now = new Date().toISOString();
-      const entry: Json = {
-        ...raw,
-        logName,
-        resource: raw.resource ?? body.resource ?? { type: 'global', labels: {} },
-        labels: { ...(body.labels as Json | undefined), ...(raw.labels as Json | undefined) },
-        severity: severityName(raw.severity),
-        timestamp: raw.timestamp ?? now,
-        receiveTimestamp: now,
-        insertId: raw.insertId || crypto.randomUUID(),
-      };
+    if (!Array.isArray(body.entries) || body.entries.length === 0)
+      throw badRequest('The entries list is empty. At least one log entry is required.');
+    const entries = (body.entries as Json[]).map((raw) => entryOf(raw, body));
+    if (body.dryRun === true) return json({});
+    const lines = new Map<string, string>();
+    for (const entry of entries) {
+      const id = idOf(entry);
+      if (this.#ids.has(id)) continue;
+      this.#ids.add(id);
       this.entries.push(entry);
-      const file = decodeURIComponent(logName.split('/').at(-1) ?? 'log').replaceAll(/[^\w.-]/g, '_');
-      appendFileSync(join(this.dir, `${file}.jsonl`), `${JSON.stringify(entry)}\n`);
+      const name = decodeURIComponent(String(entry.logName).split('/').at(-1) ?? 'log');
+      const file = join(this.dir, `${name.replaceAll(/[^\w.-]/g, '_')}.jsonl`);
+      lines.set(file, `${lines.get(file) ?? ''}${JSON.stringify(entry)}\n`);
     }
-    if (this.entries.length > KEPT) this.entries.splice(0, this.entries.length - KEPT);
+    for (const [file, text] of lines) appendFileSync(file, text);
+    for (const old of this.entries.splice(0, Math.max(0, this.entries.length - KEPT)))
+      this.#ids.delete(idOf(old));
     return json({});
   }
 
-  #list(body: Json): Response {
-    const matches = parseLogFilter(String(body.filter ?? ''));
+  #list(body: Json): Json {
     const names = (body.resourceNames ?? []) as string[];
-    const found = this.entries.filter(
-      (entry) => names.some((name) => String(entry.logName).startsWith(`${name}/`)) && matches(entry),
+    if (names.length === 0) throw badRequest('resourceNames must contain at least one resource');
+    const matches = parseLogFilter(String(body.filter ?? ''));
+    const order = String(body.orderBy || 'timestamp asc');
+    if (!/^timestamp( asc| desc)?$/.test(order)) throw badRequest(`Invalid orderBy: ${order}`);
+    const size = Number(body.pageSize || 50);
+    if (!Number.isInteger(size) || size < 0) throw badRequest(`Invalid pageSize: ${body.pageSize}`);
+    const found = this.entries
+      .filter((entry) => names.some((name) => String(entry.logName).startsWith(`${name}/`)) && matches(entry))
+      .map((entry) => [placeOf(entry), entry] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    if (order.endsWith('desc')) found.reverse();
+    const last = body.pageToken ? Buffer.from(String(body.pageToken), 'base64url').toString() : null;
+    // By places in time, not by numbers: what is written meanwhile does not shift the rest.
+    const rest = found.filter(
+      ([place]) => last === null || (order.endsWith('desc') ? place < last : place > last),
     );
-    const newestFirst = String(body.orderBy ?? '').includes('desc');
-    found.sort((a, b) => String(a.timestamp).localeCompare(String(b.timestamp)));
-    if (newestFirst) found.reverse();
-    const start = Number(body.pageToken || 0);
-    const end = start + Number(body.pageSize || 50);
-    return json({
-      entries: found.slice(start, end),
-      ...(end < found.length && { nextPageToken: String(end) }),
-    });
+    const shown = rest.slice(0, Math.min(size, 1000));
+    const [end] = shown.at(-1) ?? [];
+    return {
+      ...(shown.length > 0 && { entries: shown.map(([, entry]) => entry) }),
+      ...(end !== undefined &&
+        shown.length < rest.length && { nextPageToken: Buffer.from(end).toString('base64url') }),
+    };
   }
+}
+
+/** An entry as it is stored, with what the request says of all its entries. Throws ApiError 400. */
+function entryOf(raw: Json, common: Json): Json {
+  const logName = String(raw.logName || common.logName || '');
+  if (!/^(projects|folders|organizations|billingAccounts)\/[^/]+\/logs\/[^/]+$/.test(logName))
+    throw badRequest(`Log name '${logName}' is not of the form projects/PROJECT/logs/LOG`);
+  const resource = raw.resource ?? common.resource;
+  if (!resource) throw badRequest('A monitored resource must be specified for each log entry.');
+  const now = new Date().toISOString();
+  const timestamp = String(raw.timestamp ?? now);
+  if (Number.isNaN(Date.parse(timestamp))) throw badRequest(`Invalid timestamp: '${timestamp}'`);
+  const labels = { ...(common.labels as Json | undefined), ...(raw.labels as Json | undefined) };
+  return {
+    ...raw,
+    logName,
+    resource,
+    ...(Object.keys(labels).length > 0 && { labels }),
+    severity: severityName(raw.severity),
+    timestamp,
+    receiveTimestamp: now,
+    insertId: raw.insertId || crypto.randomUUID(),
+  };
+}
+
+const idOf = ({ logName, timestamp, insertId }: Json) => `${logName} ${timestamp} ${insertId}`;
+
+/** Where an entry stands in a list: by its time to the nanosecond, then by insertId. */
+function placeOf({ timestamp, insertId }: Json): string {
+  const [, fraction = ''] = /\.(\d+)/.exec(String(timestamp)) ?? [];
+  const seconds = new Date(Math.floor(Date.parse(String(timestamp)) / 1000) * 1000).toISOString();
+  return `${seconds.slice(0, 19)}.${fraction.padEnd(9, '0')} ${insertId}`;
 }
 
 function severityName(value: unknown): string {
   if (typeof value === 'string') return value in SEVERITIES ? value : 'DEFAULT';
   return Object.entries(SEVERITIES).find(([, number]) => number === value)?.[0] ?? 'DEFAULT';
-}
-
-/** The part of the filter language that people and tools type: comparisons joined by AND or line breaks, and OR groups. */
-export function parseLogFilter(text: string): (entry: Json) => boolean {
-  const clauses = text
-    .split(/\s*\n\s*|\s+AND\s+/)
-    .map((clause) => clause.trim())
-    .filter(Boolean);
-  const tests = clauses.map((clause) => {
-    const parts = clause.replace(/^\((.*)\)$/s, '$1').split(/\s+OR\s+/);
-    const any = parts.map(comparison);
-    return (entry: Json) => any.some((test) => test(entry));
-  });
-  return (entry) => tests.every((test) => test(entry));
-}
-
-function comparison(text: string): (entry: Json) => boolean {
-  const [, path, operator, raw] = /^([\w."-]+?)\s*(>=|<=|!=|=~|=|:|>|<)\s*(.+)$/s.exec(text) ?? [];
-  if (!path || !operator || raw === undefined) throw badRequest(`Unparseable filter: ${text}`);
-  const wanted = raw.replace(/^"(.*)"$/s, '$1');
-  const keys = [...path.matchAll(/"([^"]+)"|([^.]+)/g)].map((match) => match[1] ?? match[2] ?? '');
-  const rank = (value: unknown) =>
-    path === 'severity'
-      ? SEVERITIES[String(value) as keyof typeof SEVERITIES]
-      : path.endsWith('imestamp')
-        ? Date.parse(String(value))
-        : Number(value);
-  return (entry) => {
-    const value = keys.reduce<unknown>((at, key) => (at as Json | undefined)?.[key], entry);
-    const shown = String(value ?? '');
-    switch (operator) {
-      case '=':
-        return shown === wanted;
-      case '!=':
-        return shown !== wanted;
-      case ':':
-        return wanted === '*' ? value !== undefined : shown.toLowerCase().includes(wanted.toLowerCase());
-      case '=~':
-        return new RegExp(wanted).test(shown);
-      case '>=':
-        return rank(value) >= rank(wanted);
-      case '<=':
-        return rank(value) <= rank(wanted);
-      case '>':
-        return rank(value) > rank(wanted);
-      default:
-        return rank(value) < rank(wanted);
-    }
-  };
 }

@@ -4,7 +4,7 @@
  */
 import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
@@ -22,12 +22,50 @@ export interface StoredObject {
   md5: string | null;
   generation: number;
   metageneration: number;
-  contentType: string;
-  contentEncoding: string | null;
-  cacheControl: string | null;
-  metadata: Record<string, string>;
+  /** What its owner says of it: contentType, cacheControl, metadata... */
+  said: Said;
+  /** Of an object that was composed: of how many. */
+  componentCount?: number;
   created: string;
   updated: string;
+}
+
+export interface Said {
+  contentType?: string;
+  contentEncoding?: string;
+  contentDisposition?: string;
+  contentLanguage?: string;
+  cacheControl?: string;
+  customTime?: string;
+  storageClass?: string;
+  metadata?: Record<string, string>;
+}
+
+const SAID = [
+  'contentType',
+  'contentEncoding',
+  'contentDisposition',
+  'contentLanguage',
+  'cacheControl',
+  'customTime',
+  'storageClass',
+] as const;
+
+/** What a request's object resource says, laid over what was said before; null takes a value away. */
+export function saidIn(resource: Record<string, unknown>, before: Said = {}): Said {
+  const said: Record<string, unknown> = { ...before };
+  for (const key of SAID) {
+    if (resource[key] === null) delete said[key];
+    else if (resource[key] !== undefined) said[key] = String(resource[key]);
+  }
+  if (resource.metadata === null) delete said.metadata;
+  else if (resource.metadata !== undefined) {
+    const entries = Object.entries({ ...before.metadata, ...(resource.metadata as Record<string, unknown>) });
+    said.metadata = Object.fromEntries(
+      entries.filter(([, value]) => value !== null).map(([key, value]) => [key, String(value)]),
+    );
+  }
+  return said;
 }
 
 /** What a request may ask of an object before it acts. */
@@ -39,11 +77,11 @@ export interface Preconditions {
 }
 
 /** Bytes that have arrived, under no name yet. */
-export interface Blob_ {
-  blob: string;
-  size: number;
-  crc32c: string;
-  md5: string;
+export type Bytes = Pick<StoredObject, 'blob' | 'size' | 'crc32c' | 'md5'>;
+
+/** The order of names: that of their UTF-8 bytes, as in the index. JavaScript's own differs beyond U+FFFF. */
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 export class Objects {
@@ -63,6 +101,14 @@ export class Objects {
     );
     // Generations are microseconds, as Google's, and never go back.
     this.#generation = Date.now() * 1000;
+    this.#sweep();
+  }
+
+  /** Bytes without a name: uploads that were under way, and old bytes that were to go, when a sandbox was killed. */
+  #sweep(): void {
+    const named = this.#sqlite.query('SELECT blob FROM objects').values().flat();
+    const known = new Set(named);
+    for (const file of readdirSync(this.#blobs)) if (!known.has(file)) rmSync(this.path(file));
   }
 
   path(blob: string): string {
@@ -114,9 +160,17 @@ export class Objects {
     return found;
   }
 
-  /** Objects in the order of their names' UTF-8 bytes, from `after` on. */
+  /** The generation that a request names, when it names one. Throws ApiError 404 for another. */
+  generation(bucket: string, name: string, generation: string | null | undefined): StoredObject {
+    const object = this.require(bucket, name);
+    if (generation && generation !== String(object.generation))
+      throw notFound(`No such object: ${bucket}/${name}#${generation}`);
+    return object;
+  }
+
+  /** Objects whose names begin with `prefix`, in the order of their names, from `start` on. */
   *list(bucket: string, prefix: string, start: string): Generator<StoredObject> {
-    const from = start > prefix ? start : prefix;
+    const from = byBytes(start, prefix) > 0 ? start : prefix;
     const rows = this.#sqlite.query(
       'SELECT resource FROM objects WHERE bucket = ? AND name >= ? ORDER BY name',
     );
@@ -127,53 +181,44 @@ export class Objects {
     }
   }
 
-  /** Throws 412 (or 304's cousin) when the object is not as the request wants it. */
+  /** Throws ApiError 412 when the object is not as the request wants it. Generation 0 is: not there. */
   check(bucket: string, name: string, wanted: Preconditions): void {
-    const there = this.find(bucket, name);
-    const generation = there?.generation ?? 0;
-    const failed =
-      (wanted.ifGenerationMatch !== undefined && wanted.ifGenerationMatch !== generation) ||
-      (wanted.ifGenerationNotMatch !== undefined && wanted.ifGenerationNotMatch === generation) ||
-      (wanted.ifMetagenerationMatch !== undefined &&
-        wanted.ifMetagenerationMatch !== there?.metageneration) ||
-      (wanted.ifMetagenerationNotMatch !== undefined &&
-        wanted.ifMetagenerationNotMatch === there?.metageneration);
-    if (failed) throw conditionNotMet('At least one of the pre-conditions you specified did not hold.');
+    checkConditions(this.find(bucket, name), wanted);
   }
 
-  /** Gives bytes a name. The object that had it is gone then; its bytes follow. */
+  /** Gives bytes a name; the object that had it is gone then. Bytes that are refused are taken away. */
   put(
     bucket: string,
     name: string,
-    blob: Blob_,
+    bytes: Bytes,
     meta: Record<string, unknown>,
     wanted: Preconditions,
   ): StoredObject {
-    this.requireBucket(bucket);
-    if (name === '' || Buffer.byteLength(name) > 1024 || /[\r\n]/.test(name))
-      throw badRequest(`Invalid object name: '${name}'`);
-    verify(blob, meta);
-    this.check(bucket, name, wanted);
+    try {
+      this.requireBucket(bucket);
+      if (name === '' || Buffer.byteLength(name) > 1024 || /[\r\n]/.test(name))
+        throw badRequest(`Invalid object name: '${name}'`);
+      verify(bytes, meta);
+      this.check(bucket, name, wanted);
+    } catch (thrown) {
+      rmSync(this.path(bytes.blob), { force: true });
+      throw thrown;
+    }
     const before = this.find(bucket, name);
     const now = new Date().toISOString();
     this.#generation = Math.max(this.#generation + 1, Date.now() * 1000);
     const object: StoredObject = {
       bucket,
       name,
-      blob: blob.blob,
-      size: blob.size,
-      crc32c: blob.crc32c,
-      md5: blob.md5,
+      ...bytes,
       generation: this.#generation,
       metageneration: 1,
-      contentType: String(meta.contentType ?? 'application/octet-stream'),
-      contentEncoding: (meta.contentEncoding as string | undefined) ?? null,
-      cacheControl: (meta.cacheControl as string | undefined) ?? null,
-      metadata: (meta.metadata ?? {}) as Record<string, string>,
+      said: saidIn(meta),
       created: now,
       updated: now,
     };
     this.save(object);
+    // A crash here leaves the old bytes without a name: they are swept at the next start.
     if (before) rmSync(this.path(before.blob), { force: true });
     return object;
   }
@@ -192,7 +237,7 @@ export class Objects {
   }
 
   /** Writes a stream to a file, with its checksums, never holding more than a piece of it. */
-  async receive(stream: AsyncIterable<Uint8Array>): Promise<Blob_> {
+  async receive(stream: AsyncIterable<Uint8Array>): Promise<Bytes> {
     const blob = crypto.randomUUID();
     const part = this.path(`${blob}.part`);
     const file = await open(part, 'w');
@@ -221,6 +266,23 @@ export class Objects {
   }
 }
 
+/** Throws ApiError 412 when a generation or metageneration is not as wanted, and 304 when a reader has it already. */
+export function checkConditions(
+  there: { generation: number; metageneration: number } | null,
+  wanted: Preconditions,
+  reading = false,
+): void {
+  const generation = there?.generation ?? 0;
+  const { ifGenerationMatch, ifGenerationNotMatch, ifMetagenerationMatch, ifMetagenerationNotMatch } = wanted;
+  const other = (one: number | undefined, is: number | undefined) => one !== undefined && one !== is;
+  const same = (one: number | undefined, is: number | undefined) => one !== undefined && one === is;
+  const message = 'At least one of the pre-conditions you specified did not hold.';
+  if (other(ifGenerationMatch, generation) || other(ifMetagenerationMatch, there?.metageneration))
+    throw conditionNotMet(message);
+  if (same(ifGenerationNotMatch, generation) || same(ifMetagenerationNotMatch, there?.metageneration))
+    throw reading ? new ApiError(304, 'notModified', '') : conditionNotMet(message);
+}
+
 function crcText(value: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value >>> 0);
@@ -228,10 +290,10 @@ function crcText(value: number): string {
 }
 
 /** Throws 400 when the client said what the bytes should be and they are not. */
-function verify(blob: Blob_, meta: Record<string, unknown>): void {
-  if (meta.crc32c && meta.crc32c !== blob.crc32c) {
-    throw badRequest(`Provided CRC32C "${meta.crc32c}" doesn't match calculated CRC32C "${blob.crc32c}".`);
+function verify(bytes: Bytes, meta: Record<string, unknown>): void {
+  if (meta.crc32c && meta.crc32c !== bytes.crc32c) {
+    throw badRequest(`Provided CRC32C "${meta.crc32c}" doesn't match calculated CRC32C "${bytes.crc32c}".`);
   }
-  if (meta.md5Hash && meta.md5Hash !== blob.md5)
-    throw badRequest(`Provided MD5 hash "${meta.md5Hash}" doesn't match calculated MD5 hash "${blob.md5}".`);
+  if (meta.md5Hash && bytes.md5 && meta.md5Hash !== bytes.md5)
+    throw badRequest(`Provided MD5 hash "${meta.md5Hash}" doesn't match calculated MD5 hash "${bytes.md5}".`);
 }

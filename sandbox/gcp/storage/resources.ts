@@ -13,19 +13,22 @@ export function resourceOf(object: StoredObject, origin: string): Record<string,
     bucket: object.bucket,
     generation: String(object.generation),
     metageneration: String(object.metageneration),
-    contentType: object.contentType,
     storageClass: 'STANDARD',
+    ...object.said,
     size: String(object.size),
     ...(object.md5 && { md5Hash: object.md5 }),
     crc32c: object.crc32c,
-    etag: Buffer.from(`${object.generation}/${object.metageneration}`).toString('base64'),
-    ...(object.contentEncoding && { contentEncoding: object.contentEncoding }),
-    ...(object.cacheControl && { cacheControl: object.cacheControl }),
-    ...(Object.keys(object.metadata).length > 0 && { metadata: object.metadata }),
+    etag: etagOf(object),
+    ...(object.componentCount && { componentCount: object.componentCount }),
     timeCreated: object.created,
     updated: object.updated,
     timeStorageClassUpdated: object.created,
+    timeFinalized: object.created,
   };
+}
+
+export function etagOf({ generation, metageneration }: StoredObject): string {
+  return Buffer.from(`${generation}/${metageneration}`).toString('base64');
 }
 
 /** The preconditions in a request's query. */

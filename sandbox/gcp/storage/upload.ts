@@ -10,8 +10,11 @@ import {
   notFound,
   type Router,
 } from '../http.ts';
-import type { Objects, Preconditions, StoredObject } from './objects.ts';
+import type { Bytes, Objects, Preconditions, StoredObject } from './objects.ts';
 import { preconditions, resourceOf } from './resources.ts';
+
+/** Google keeps the bytes of an unfinished upload in multiples of this. */
+const QUANTUM = 256 * 1024;
 
 interface Session {
   bucket: string;
@@ -58,27 +61,24 @@ export class Uploads {
   }
 
   async #media({ request, query }: Call, bucket: string): Promise<Response> {
+    const name = query.get('name');
+    if (!name) throw new ApiError(400, 'required', 'Required');
     const blob = await this.objects.receive(request.body ?? empty());
     const meta = {
       contentType: request.headers.get('content-type') ?? undefined,
       ...hashesIn(request.headers),
     };
-    return this.#put(bucket, query.get('name') ?? '', blob, meta, preconditions(query));
+    return this.#put(bucket, name, blob, meta, preconditions(query));
   }
 
-  async #put(
+  #put(
     bucket: string,
     name: string,
-    blob: Awaited<ReturnType<Objects['receive']>>,
+    bytes: Bytes,
     meta: Record<string, unknown>,
     wanted: Preconditions,
-  ): Promise<Response> {
-    try {
-      return json(resourceOf(this.objects.put(bucket, name, blob, meta, wanted), this.origin()));
-    } catch (thrown) {
-      await rm(this.objects.path(blob.blob), { force: true });
-      throw thrown;
-    }
+  ): Response {
+    return json(resourceOf(this.objects.put(bucket, name, bytes, meta, wanted), this.origin()));
   }
 
   async #multipart({ request, query }: Call, bucket: string): Promise<Response> {
@@ -89,7 +89,7 @@ export class Uploads {
     const head = await parts.metadata();
     const meta = parseMeta(head.text);
     const blob = await this.objects.receive(parts.content());
-    return await this.#put(
+    return this.#put(
       bucket,
       String(query.get('name') ?? meta.name ?? ''),
       blob,
@@ -102,7 +102,9 @@ export class Uploads {
     const id = crypto.randomUUID();
     const meta = await bodyOf(request);
     const name = String(query.get('name') ?? meta.name ?? '');
-    if (!name) throw badRequest('Required');
+    if (!name) throw new ApiError(400, 'required', 'Required');
+    // Asked again at the end: who would lose need not send it all first.
+    this.objects.check(bucket, name, preconditions(query));
     const type = request.headers.get('x-upload-content-type');
     const path = this.objects.path(`${id}.part`);
     await (await open(path, 'w')).close();
@@ -125,21 +127,30 @@ export class Uploads {
     if (!session) throw notFound('No such upload session');
     if (session.finished) return json(resourceOf(session.finished, this.origin()));
     const header = request.headers.get('content-range') ?? '';
-    const [, range, from, , total] = /^bytes (\*|(\d+)-(\d+|\*))\/(\d+|\*)$/.exec(header) ?? [];
+    const [, range, from, to, total] = /^bytes (\*|(\d+)-(\d+|\*))\/(\d+|\*)$/.exec(header) ?? [];
     if (header && range === undefined) throw badRequest(`Invalid Content-Range: '${header}'`);
     const start = range && range !== '*' ? Number(from) : 0;
+    const known = total === undefined || total === '*' ? null : Number(total);
     if (range !== '*') {
       if (start > session.received)
-        return errorAnswer(503, 'backendError', `Bytes ${session.received} to ${start} have not arrived`);
+        return errorAnswer(
+          503,
+          'backendError',
+          `Invalid request.  According to the Content-Range header, the upload offset is ${start} byte(s), which exceeds already uploaded size of ${session.received} byte(s).`,
+        );
       await this.#append(session, request.body ?? empty(), start);
+      // No header, or `bytes 0-*/*`: the end of the request is the end of the object.
+      if (!header || (to === '*' && known === null)) return await this.#finish(session, request.headers);
     }
-    const known = total === undefined ? session.received : total === '*' ? null : Number(total);
-    if (known === null || session.received < known) return incomplete(session.received);
-    return await this.#finish(session, request.headers);
+    if (known !== null && session.received >= known) return await this.#finish(session, request.headers);
+    session.received -= session.received % QUANTUM;
+    return incomplete(session.received);
   }
 
+  /** What has come when a connection breaks is kept, in whole quanta. */
   async #append(session: Session, body: AsyncIterable<Uint8Array>, start: number): Promise<void> {
     const file = await open(session.path, 'r+');
+    let whole = false;
     try {
       let at = start;
       for await (const chunk of body) {
@@ -149,21 +160,19 @@ export class Uploads {
         at += chunk.byteLength;
         session.received = Math.max(session.received, at);
       }
+      whole = true;
     } finally {
+      if (!whole) session.received -= session.received % QUANTUM;
       await file.close();
     }
   }
 
   async #finish(session: Session, headers: Headers): Promise<Response> {
-    const blob = await this.objects.receive(Bun.file(session.path).stream());
+    const bytes = Bun.file(session.path).slice(0, session.received);
+    const blob = await this.objects.receive(bytes.stream());
     await rm(session.path, { force: true });
     const meta = { ...session.meta, ...hashesIn(headers) };
-    try {
-      session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
-    } catch (thrown) {
-      await rm(this.objects.path(blob.blob), { force: true });
-      throw thrown;
-    }
+    session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
     return json(resourceOf(session.finished, this.origin()));
   }
 
