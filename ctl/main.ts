@@ -8,7 +8,7 @@ import { version } from '../core/version.ts';
 import { type Commands, runCommandLine } from './command_line.ts';
 import { printLine, report } from './output.ts';
 
-const COMMANDS: Commands = {
+export const COMMANDS: Commands = {
   up: () => import('./commands/up.ts'),
   ps: () => import('./commands/ps.ts'),
   logs: () => import('./commands/logs.ts'),

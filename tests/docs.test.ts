@@ -1,0 +1,240 @@
+/** What README and docs/ say is so: command lines, settings, workflow files, links, and what the demo prints. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { ArgsDef, CommandDef } from 'citty';
+import {
+  checkWorkflow,
+  type Doc,
+  fromJson,
+  parseFWAction,
+  parseYaml,
+  readWorkflowFile,
+} from '../core/launchpad/index.ts';
+import { type Commands, checkArgs } from '../ctl/command_line.ts';
+import { parseLpad } from '../ctl/lpad/arguments.ts';
+import { LPAD_ALIASES, LPAD_COMMANDS } from '../ctl/lpad/commands.ts';
+import { globalFlags } from '../ctl/lpad/flags.ts';
+import { COMMANDS } from '../ctl/main.ts';
+import { parseCommandLine } from '../daemon/command_line.ts';
+import { words } from '../daemon/firetasks/script.ts';
+import { SETTINGS } from '../daemon/settings.ts';
+
+const root = resolve(import.meta.dir, '..');
+const pages = [
+  'README.md',
+  'examples/word-atlas/README.md',
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+].filter((name) => name.endsWith('.md'));
+const textOf = (page: string) => readFileSync(join(root, page), 'utf8');
+
+interface Block {
+  /** What follows the fence: `yaml`. Empty for an indented block. */
+  language: string;
+  text: string;
+}
+
+function blocksOf(markdown: string): Block[] {
+  const fence = /^```(\w*)\n([\s\S]*?)^```$/gm;
+  const fenced = [...markdown.matchAll(fence)].map(([, language = '', text = '']) => ({ language, text }));
+  const indented = [...markdown.replace(fence, '').matchAll(/(?:^ {4}.*\n)+/gm)].map(([text]) => ({
+    language: '',
+    text: text.replace(/^ {4}/gm, ''),
+  }));
+  return [...fenced, ...indented];
+}
+
+const PROGRAMS = /^(borealisctl|lpad|gce|fireworker|npm|npx)\b/;
+
+/** The commands of one line that are ours or start something of ours: `. env`, `&&`, comments and variables are a shell's. */
+function commandsIn(line: string): string[][] {
+  return line
+    .replace(/^\$ /, '')
+    .replace(/\s+#.*$/, '')
+    .split(/\s*(?:&&|;|\|)\s*/)
+    .map((command) => command.trim().replace(/^(\w+=(\$\([^)]*\)|\S*)\s+)+/, ''))
+    .filter((command) => PROGRAMS.test(command))
+    .map(words);
+}
+
+/** Throws when a program of ours would not understand `argv`. `whole`: nothing is left out of it. */
+async function check([program = '', ...argv]: string[], whole: boolean): Promise<void> {
+  if (program === 'fireworker') return void parseCommandLine(argv);
+  if (program === 'borealisctl') return await checkCommand(['borealisctl'], COMMANDS, argv, whole);
+  if (program === 'lpad') return await checkLpad(argv, whole);
+  if (program === 'gce') return await checkCommand([], COMMANDS, ['gce', ...argv], whole);
+  const [verb = '', ...rest] = argv;
+  if (program === 'npm' && verb !== 'install') {
+    const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+    const script = verb === 'run' ? (rest[0] ?? '') : verb;
+    if (!Object.hasOwn(scripts, script)) throw new Error(`package.json has no script '${script}'`);
+  }
+  if (program === 'npx' && verb === 'bun') await checkBun(rest, whole);
+}
+
+/** `bun scripts/x.ts ...`, `bun test PATH`. */
+async function checkBun(argv: string[], whole: boolean): Promise<void> {
+  const [first = '', ...rest] = argv.filter((word) => !word.startsWith('--inspect'));
+  const path = first === 'test' ? (rest[0] ?? '') : first;
+  if (!existsSync(join(root, path))) throw new Error(`there is no ${path}`);
+  if (path === 'ctl/main.ts') await check(['borealisctl', ...rest], whole);
+  if (path === 'daemon/main.ts' && whole) await check(['fireworker', ...rest], whole);
+  const dashes = rest.indexOf('--');
+  if (path === 'scripts/docker_engine.ts') await check(rest.slice(dashes + 1), whole);
+}
+
+async function checkCommand(
+  path: string[],
+  commands: Commands,
+  argv: string[],
+  whole: boolean,
+): Promise<void> {
+  const [name = '', ...rest] = argv;
+  if (!Object.hasOwn(commands, name)) {
+    if (name === 'COMMAND' || ['--version', '--help', ''].includes(name)) return;
+    throw new Error(`${path.join(' ')}: there is no command '${name}'`);
+  }
+  if (name === 'lpad') return await checkLpad(rest, whole);
+  const module = await (commands[name] as Commands[string])();
+  if (module.subcommands) return await checkCommand([...path, name], module.subcommands, rest, whole);
+  const { args = {} } = module.default as CommandDef & { args?: ArgsDef };
+  if (rest.includes('--help')) return;
+  // In a sentence a command is named, not typed: its words may be left out, its flags must be right.
+  const optional = Object.entries(args).map(([key, def]) => [key, { ...def, required: false }]);
+  const definitions = whole ? args : (Object.fromEntries(optional) as ArgsDef);
+  const dashes = rest.indexOf('--');
+  checkArgs([...path, name].join(' '), rest, definitions, module.takesRest);
+  if (module.takesRest && dashes >= 0 && PROGRAMS.test(rest[dashes + 1] ?? ''))
+    await check(rest.slice(dashes + 1), whole);
+}
+
+async function checkLpad(argv: string[], whole: boolean): Promise<void> {
+  const flags = [...globalFlags];
+  const [typed = '', ...rest] = parseLpad({ path: 'lpad', flags, words: [], untilWord: true }, argv).rest;
+  if (typed === 'COMMAND' || typed === '') return;
+  const name = LPAD_ALIASES[typed] ?? typed;
+  const load = LPAD_COMMANDS[name];
+  if (!load) throw new Error(`lpad: there is no command '${typed}'`);
+  const { default: command } = await load();
+  // N stands for a number.
+  const given = rest.map((word) => (word === 'N' ? '1' : word));
+  const expected = whole || given.some((word) => !word.startsWith('-')) ? (command.words ?? []) : [];
+  parseLpad({ path: `lpad ${typed}`, flags: [...command.flags, ...flags], words: expected }, given);
+}
+
+describe.each(pages)('%s', (page) => {
+  const markdown = textOf(page);
+
+  test('every command line in a block is one', async () => {
+    const lines = blocksOf(markdown)
+      .filter(({ language }) => ['', 'sh', 'console'].includes(language))
+      .flatMap(({ text }) => text.split('\n'));
+    const commands = lines.flatMap(commandsIn);
+    expect(commands.length).toBeGreaterThan(0);
+    for (const argv of commands) await expect(check(argv, true), argv.join(' ')).resolves.toBeUndefined();
+  });
+
+  test('every command in a sentence is one', async () => {
+    const prose = markdown.replace(/^```[\s\S]*?^```$/gm, '').replace(/^ {4}.*$/gm, '');
+    for (const [, code = ''] of prose.matchAll(/`([^`\n]+)`/g)) {
+      for (const argv of commandsIn(code.replace(/ \.\.\.$/, '').replace(/ \[.*/, '')))
+        await expect(check(argv, false), code).resolves.toBeUndefined();
+    }
+  });
+
+  test('every link leads somewhere', () => {
+    for (const [, target = ''] of markdown.matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? page : join(dirname(page), path);
+      expect([target, existsSync(join(root, file))]).toEqual([target, true]);
+      if (anchor === undefined) continue;
+      const titles = [...textOf(file).matchAll(/^#+ (.*)$/gm)].map(([, title = '']) => slug(title));
+      expect(titles).toContain(anchor);
+    }
+  });
+});
+
+const slug = (title: string) =>
+  title
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-');
+
+interface Row {
+  default: unknown;
+  unit?: string;
+  fileKey?: string | null;
+  about: string;
+}
+
+test('the table of settings is that of fireworker --help', () => {
+  const rows = (Object.entries(SETTINGS) as [string, Row][]).map(([name, setting]) => {
+    const standard =
+      setting.default === undefined || setting.default === ''
+        ? ''
+        : `\`${setting.default}\`${setting.unit ? ` ${setting.unit}` : ''}`;
+    const key = setting.fileKey === undefined ? name : setting.fileKey;
+    return [`\`${name}\``, key === null ? '' : `\`${key}\``, standard, setting.about];
+  });
+  const section =
+    textOf('docs/fleets.md')
+      .split(/^## /m)
+      .find((part) => part.startsWith('Settings')) ?? '';
+  const table = [...section.matchAll(/^\|(.*)\|$/gm)]
+    .map(([, row = '']) => row.split('|').map((cell) => cell.trim()))
+    .slice(2);
+  expect(table).toEqual(rows);
+});
+
+describe('the workflows in docs/workflows.md', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'docs-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test('in YAML and JSON can be read', async () => {
+    const kinds: string[] = [];
+    for (const [i, { language, text }] of blocksOf(textOf('docs/workflows.md')).entries()) {
+      if (language !== 'yaml' && language !== 'json') continue;
+      const doc = (language === 'yaml' ? parseYaml(text, 'the page') : fromJson(text)) as Doc;
+      if ('fws' in doc || 'spec' in doc) {
+        const file = join(folder, `${i}.${language}`);
+        await writeFile(file, text);
+        kinds.push(`${(await readWorkflowFile(file)).fireworks.length} in ${language}`);
+      } else {
+        parseFWAction(doc, 'the page');
+        kinds.push('FWAction');
+      }
+    }
+    expect(kinds).toEqual(['2 in yaml', '2 in json', '1 in yaml', '1 in yaml', 'FWAction']);
+  });
+
+  const python = process.env.BOREALIS_PYTHON;
+  test.skipIf(!python)(
+    `in Python can be built${python ? '' : ' (skipped: BOREALIS_PYTHON names no Python)'}`,
+    async () => {
+      const program = blocksOf(textOf('docs/workflows.md')).find(({ language }) => language === 'python');
+      const child = Bun.spawn([python as string, '-c', program?.text ?? ''], { stderr: 'ignore' });
+      const built = checkWorkflow(fromJson(await new Response(child.stdout).text()) as Doc, 'built');
+      expect(built.fireworks.map(({ name }) => name)).toEqual(
+        [...Array(8).keys()].map((n) => `part ${n}`).concat('end'),
+      );
+    },
+  );
+});
+
+test('what the README shows of the demo is what the demo types', () => {
+  const demo = textOf('scripts/demo.ts');
+  const typed = [...demo.matchAll(/stage\.type\(\s*(['`])(.*?)\1/g)].map(([, , line = '']) =>
+    line.replace(/\$\{example\}/, 'examples/word-atlas').replace(/\$\{stage\.docker[^}]*\}/, 'docker'),
+  );
+  const shown = [...textOf('README.md').matchAll(/^ {4}\$ (borealisctl .*)$/gm)].map(
+    ([, line]) => line as string,
+  );
+  expect(shown.length).toBeGreaterThan(8);
+  expect(shown.filter((line) => !typed.includes(line))).toEqual([]);
+});
