@@ -6,10 +6,10 @@
  * A process enters itself into the list before it becomes the task, so that there is no moment in between.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BorealisError } from '../core/errors.ts';
-import { sleep } from '../core/wait.ts';
+import { SECOND, sleep } from '../core/wait.ts';
 
 const GUARD = `
 mkfifo -m 600 "$1" || exit 1
@@ -123,9 +123,9 @@ export class Guard implements AsyncDisposable {
   /** Ends a process group: SIGTERM, after `graceMs` SIGKILL. Returns when nothing of it is left. */
   async end(pid: number, graceMs: number): Promise<void> {
     signalGroup(pid, 'SIGTERM');
-    for (const end = Date.now() + graceMs; groupLives(pid) && Date.now() < end; ) await sleep(20);
-    if (groupLives(pid)) signalGroup(pid, 'SIGKILL');
-    for (const end = Date.now() + 5000; groupLives(pid) && Date.now() < end; ) await sleep(10);
+    for (const end = Date.now() + graceMs; (await groupRuns(pid)) && Date.now() < end; ) await sleep(20);
+    if (await groupRuns(pid)) signalGroup(pid, 'SIGKILL');
+    for (const end = Date.now() + 5 * SECOND; (await groupRuns(pid)) && Date.now() < end; ) await sleep(20);
     this.forget(pid);
   }
 
@@ -144,6 +144,20 @@ function groupLives(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The same, but what has ended and only was not collected by its parent (in a container nobody may do that) does not count. */
+async function groupRuns(group: number): Promise<boolean> {
+  if (!groupLives(group)) return false;
+  if (process.platform !== 'linux') return true;
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+    // After the name in parentheses, which may hold anything: state, parent, group.
+    const [state, , its] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (Number(its) === group && state !== 'Z') return true;
+  }
+  return false;
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {

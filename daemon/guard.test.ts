@@ -1,0 +1,90 @@
+/** No task outlives its worker. */
+import { expect, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Guard } from './guard.ts';
+import { runs, until } from './test_worker.ts';
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'guard-'));
+  try {
+    await work(folder);
+    expect((await readdir(folder)).filter((name) => name.startsWith('.fireworker-guard'))).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+const options = (cwd: string) => ({ cwd, env: process.env });
+const text = (stream: ReadableStream<Uint8Array> | undefined) => new Response(stream).text();
+
+test('a program has its own process group, its folder, and no trace of the guard in its environment', () =>
+  inFolder(async (folder) => {
+    await using guard = await Guard.start(folder);
+    const child = guard.start(
+      ['sh', '-c', 'pwd; env | grep -c BOREALIS_; ps -o pgid= -p $$'],
+      options(folder),
+    );
+    const [dir, count, group] = (await text(child.stdout)).trim().split('\n');
+    expect([dir, Number(count), Number(group)]).toEqual([folder, 0, child.pid]);
+    expect([await child.exited, child.signalled()]).toEqual([0, false]);
+  }));
+
+test('its exit, by itself or by a signal', () =>
+  inFolder(async (folder) => {
+    await using guard = await Guard.start(folder);
+    const ended = async (...argv: string[]) => {
+      const child = guard.start(argv, options(folder));
+      return [await child.exited, child.signalled()];
+    };
+    expect(await ended('sh', '-c', 'exit 7')).toEqual([7, false]);
+    expect(await ended('sh', '-c', 'kill -TERM $$')).toEqual([143, true]);
+    expect(await ended('no-such-program')).toEqual([127, false]);
+  }));
+
+test('file descriptor 3, for an answer beside the output', () =>
+  inFolder(async (folder) => {
+    await using guard = await Guard.start(folder);
+    const child = guard.start(['sh', '-c', 'echo out; echo answer >&3'], {
+      ...options(folder),
+      answer: true,
+    });
+    expect([await text(child.stdout), await text(child.answer)]).toEqual(['out\n', 'answer\n']);
+    expect(guard.start(['true'], options(folder)).answer).toBeUndefined();
+  }));
+
+const WORKER = `
+import { Guard } from ${JSON.stringify(join(import.meta.dir, 'guard.ts'))};
+const guard = await Guard.start(process.cwd());
+for (const line of ['sleep 60 & echo $! > a; trap "" TERM HUP; sleep 60; :', 'echo $$ > b; exec sleep 60'])
+  guard.start(['sh', '-c', line], { cwd: process.cwd(), env: process.env });
+await Bun.sleep(60_000);
+`;
+
+test('a worker that is killed outright: its tasks die with all that they started, and the guard goes', () =>
+  inFolder(async (folder) => {
+    const worker = Bun.spawn([process.execPath, '-e', WORKER], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const pidIn = (file: string) =>
+      until(`the task that writes ${file}`, async () =>
+        existsSync(join(folder, file)) ? Number(await Bun.file(join(folder, file)).text()) : null,
+      );
+    const pids = [await pidIn('a'), await pidIn('b')];
+    worker.kill('SIGKILL');
+    await worker.exited;
+    for (const pid of pids) await until(`the end of ${pid}`, async () => !(await runs(pid)));
+    await until('the end of the guard', async () =>
+      (await readdir(folder)).every((name) => !name.startsWith('.fire')),
+    );
+  }));
+
+test('without its guard nothing is started: nobody would end it', () =>
+  inFolder(async (folder) => {
+    await using guard = await Guard.start(folder);
+    guard.process.kill('SIGKILL');
+    await guard.process.exited;
+    expect(() => guard.start(['true'], options(folder))).toThrow('The guard of task processes has ended');
+  }));
