@@ -52,13 +52,9 @@ export class Faults {
     this.#open.length = 0;
   }
 
-  /** Answers a call, or spoils the answer as somebody asked. */
-  async around(
-    service: Fault['service'],
-    request: Request,
-    answer: () => Promise<Response>,
-  ): Promise<Response> {
-    const fault = this.#take(service, `${request.method} ${new URL(request.url).pathname}`, false);
+  /** Answers a `call` (its method and path), or spoils the answer as somebody asked. */
+  async around(service: Fault['service'], call: string, answer: () => Promise<Response>): Promise<Response> {
+    const fault = this.#take(service, call, false);
     if (!fault) return await answer();
     if (fault.delayMs) await Bun.sleep(fault.delayMs);
     if (fault.status) return refusal(service, fault.status);

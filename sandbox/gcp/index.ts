@@ -124,16 +124,15 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
   };
 }
 
-async function answer(asked: Request, router: Router, faults: Faults): Promise<Response> {
-  const request = withWholePath(asked);
-  const { pathname } = new URL(request.url);
+async function answer(request: Request, router: Router, faults: Faults): Promise<Response> {
   // A page in somebody's browser has no business here.
   if (request.headers.has('origin'))
     return errorAnswer(403, 'forbidden', 'Requests from web pages are refused');
+  const path = wholePath(new URL(request.url).pathname);
   const answered = async () =>
-    (await router.answer(request)) ?? errorAnswer(404, 'notFound', `Not Found: ${pathname}`);
-  const service = serviceOf(pathname);
-  return service ? await faults.around(service, request, answered) : await answered();
+    (await router.answer(request, path)) ?? errorAnswer(404, 'notFound', `Not Found: ${path}`);
+  const service = serviceOf(path);
+  return service ? await faults.around(service, `${request.method} ${path}`, answered) : await answered();
 }
 
 function serviceOf(path: string) {
@@ -143,14 +142,13 @@ function serviceOf(path: string) {
 }
 
 /**
- * Google's Node library (7.22) takes STORAGE_EMULATOR_HOST for the address of the whole API, and leaves /storage/v1 out; the
- * Python library (3.4) does not.
+ * The path of a request, undecoded, for %2F in an object's name is part of one segment. Clients of an override write double
+ * slashes. And Google's Node library (7.22) takes STORAGE_EMULATOR_HOST for the address of the whole API: it leaves
+ * /storage/v1 out.
  */
-function withWholePath(request: Request): Request {
-  const url = new URL(request.url);
-  if (!/^\/+b(\/|$)/.test(url.pathname)) return request;
-  url.pathname = `/storage/v1${url.pathname}`;
-  return new Request(url.href, request);
+function wholePath(pathname: string): string {
+  const path = pathname.replace(/\/{2,}/g, '/');
+  return /^\/b(\/|$)/.test(path) ? `/storage/v1${path}` : path;
 }
 
 /** The sandbox's own doors: what is there, and (with the token) faults and preemption. */

@@ -14,8 +14,15 @@ export class Logging {
   /** Of the entries: what was written twice, because the first answer was lost, is told once. */
   readonly #ids = new Set<string>();
 
+  #written = 0;
+
   constructor(readonly dir: string) {
     mkdirSync(dir, { recursive: true });
+  }
+
+  /** For entries without an insertId: of two at the same time, the one that was written first is the first. */
+  #nextId(): string {
+    return `${Date.now().toString(36)}-${String(this.#written++).padStart(12, '0')}`;
   }
 
   routes(router: Router): void {
@@ -48,7 +55,7 @@ export class Logging {
   #write(body: Json): Response {
     if (!Array.isArray(body.entries) || body.entries.length === 0)
       throw badRequest('The entries list is empty. At least one log entry is required.');
-    const entries = (body.entries as Json[]).map((raw) => entryOf(raw, body));
+    const entries = (body.entries as Json[]).map((raw) => entryOf(raw, body, this.#nextId()));
     if (body.dryRun === true) return json({});
     const lines = new Map<string, string>();
     for (const entry of entries) {
@@ -95,7 +102,7 @@ export class Logging {
 }
 
 /** An entry as it is stored, with what the request says of all its entries. Throws ApiError 400. */
-function entryOf(raw: Json, common: Json): Json {
+function entryOf(raw: Json, common: Json, id: string): Json {
   const logName = String(raw.logName || common.logName || '');
   if (!/^(projects|folders|organizations|billingAccounts)\/[^/]+\/logs\/[^/]+$/.test(logName))
     throw badRequest(`Log name '${logName}' is not of the form projects/PROJECT/logs/LOG`);
@@ -113,7 +120,7 @@ function entryOf(raw: Json, common: Json): Json {
     severity: severityName(raw.severity),
     timestamp,
     receiveTimestamp: now,
-    insertId: raw.insertId || crypto.randomUUID(),
+    insertId: raw.insertId || id,
   };
 }
 

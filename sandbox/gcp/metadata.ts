@@ -32,7 +32,10 @@ export class Metadata {
       hostname,
       port: 0,
       idleTimeout: 0,
-      fetch: (request) => faults.around('metadata', request, () => this.#answer(request)),
+      fetch: (request) => {
+        const call = `${request.method} ${new URL(request.url).pathname}`;
+        return faults.around('metadata', call, () => this.#answer(request));
+      },
     });
   }
 

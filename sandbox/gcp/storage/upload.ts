@@ -1,5 +1,5 @@
 /** The three ways of uploading: media, multipart, resumable. https://cloud.google.com/storage/docs/uploads-downloads */
-import { open, rm, stat } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import {
   ApiError,
   badRequest,
@@ -17,6 +17,7 @@ import { preconditions, resourceOf } from './resources.ts';
 const QUANTUM = 256 * 1024;
 
 interface Session {
+  id: string;
   bucket: string;
   name: string;
   meta: Record<string, unknown>;
@@ -63,12 +64,13 @@ export class Uploads {
   async #media({ request, query }: Call, bucket: string): Promise<Response> {
     const name = query.get('name');
     if (!name) throw new ApiError(400, 'required', 'Required');
+    const wanted = preconditions(query);
     const blob = await this.objects.receive(request.body ?? empty());
     const meta = {
       contentType: request.headers.get('content-type') ?? undefined,
       ...hashesIn(request.headers),
     };
-    return this.#put(bucket, name, blob, meta, preconditions(query));
+    return this.#put(bucket, name, blob, meta, wanted);
   }
 
   #put(
@@ -88,13 +90,14 @@ export class Uploads {
     const parts = new MultipartReader(request.body ?? empty(), mark);
     const head = await parts.metadata();
     const meta = parseMeta(head.text);
+    const wanted = preconditions(query);
     const blob = await this.objects.receive(parts.content());
     return this.#put(
       bucket,
       String(query.get('name') ?? meta.name ?? ''),
       blob,
       { contentType: parts.contentType, ...meta },
-      preconditions(query),
+      wanted,
     );
   }
 
@@ -109,6 +112,7 @@ export class Uploads {
     const path = this.objects.path(`${id}.part`);
     await (await open(path, 'w')).close();
     this.#sessions.set(id, {
+      id,
       bucket,
       name,
       meta: { ...(type && { contentType: type }), ...meta },
@@ -172,7 +176,13 @@ export class Uploads {
     const blob = await this.objects.receive(bytes.stream());
     await rm(session.path, { force: true });
     const meta = { ...session.meta, ...hashesIn(headers) };
-    session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
+    try {
+      session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
+    } catch (thrown) {
+      // It can only be begun again.
+      this.#sessions.delete(session.id);
+      throw thrown;
+    }
     return json(resourceOf(session.finished, this.origin()));
   }
 
@@ -181,7 +191,7 @@ export class Uploads {
     const session = this.#sessions.get(id);
     if (!session) throw notFound('No such upload session');
     this.#sessions.delete(id);
-    if (await stat(session.path).catch(() => null)) await rm(session.path);
+    await rm(session.path, { force: true });
     return new Response(null, { status: 499 });
   }
 }
