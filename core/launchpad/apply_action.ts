@@ -38,8 +38,7 @@ export async function applyAction(workflow: OpenWorkflow, fwId: number, action: 
     })),
     ...action.additions.map((dict) => ({ workflow: newWorkflow(dict), parents: [fwId], detours: [false] })),
   ];
-  const ids = await idsFor(workflow.launchpad, additions);
-  for (const addition of additions) await append(workflow, addition, ids);
+  await appendAll(workflow, additions);
 }
 
 /** A workflow that is added below `parents`. Where `detours` says so, a parent's own children wait for its leaves as well. */
@@ -81,9 +80,7 @@ export async function appendWorkflow(
     detours: parents.map(() => detour),
     ...(pull && { pull: {} }),
   };
-  return await OpenWorkflow.change(launchpad, first, async (workflow) =>
-    append(workflow, added, await idsFor(launchpad, [added])),
-  );
+  return await OpenWorkflow.change(launchpad, first, (workflow) => appendAll(workflow, [added]));
 }
 
 async function changeSpecs(
@@ -118,6 +115,33 @@ async function descendants(workflow: OpenWorkflow, fwId: number): Promise<number
   return [...seen];
 }
 
+async function appendAll(workflow: OpenWorkflow, additions: readonly Addition[]): Promise<number[]> {
+  if (additions.length === 0) return [];
+  await workflow.loadWhole();
+  for (const addition of additions) mustFit(workflow, addition);
+  const ids = await idsFor(workflow.launchpad, additions);
+  const added: number[] = [];
+  for (const addition of additions) added.push(...(await append(workflow, addition, ids)));
+  return added;
+}
+
+/** What an earlier detour or addition of the same action brought does not count: it neither hinders nor waits for another. */
+const childrenBefore = (workflow: OpenWorkflow, parent: number) =>
+  workflow.children(parent).filter((child) => !workflow.isNew(child));
+
+/** Throws BorealisError for a parent that is not there, or a detour of what has started already. */
+function mustFit(workflow: OpenWorkflow, { parents, detours }: Addition): void {
+  for (const [i, parent] of parents.entries()) {
+    if (!workflow.has(parent)) throw new BorealisError(`Firework ${parent} is not in this workflow`);
+    const started = (child: number) => RANK[workflow.stateOf(child)] > RANK.WAITING;
+    const late = detours[i] && childrenBefore(workflow, parent).find(started);
+    if (late)
+      throw new BorealisError(
+        `Firework ${parent} cannot detour: its child ${late} is ${workflow.stateOf(late)} already`,
+      );
+  }
+}
+
 async function append(
   workflow: OpenWorkflow,
   addition: Addition,
@@ -125,20 +149,9 @@ async function append(
 ): Promise<number[]> {
   const { parents, detours, pull } = addition;
   const { fireworks, links, roots } = addition.workflow;
-  await workflow.loadWhole();
-  // What an earlier detour or addition of the same action brought does not count: it neither hinders nor waits for this one.
-  const before = (parent: number) => workflow.children(parent).filter((child) => !workflow.isNew(child));
-  for (const [i, parent] of parents.entries()) {
-    if (!workflow.has(parent)) throw new BorealisError(`Firework ${parent} is not in this workflow`);
-    const late = detours[i] && before(parent).find((child) => RANK[workflow.stateOf(child)] > RANK.WAITING);
-    if (late)
-      throw new BorealisError(
-        `Firework ${parent} cannot detour: its child ${late} is ${workflow.stateOf(late)} already`,
-      );
-  }
   const newId = new Map(fireworks.map((firework) => [firework.fwId, ids.get(firework) as number]));
   const idOf = (old: number) => newId.get(old) as number;
-  const detoured = parents.flatMap((parent, i) => (detours[i] ? before(parent) : []));
+  const detoured = parents.flatMap((parent, i) => (detours[i] ? childrenBefore(workflow, parent) : []));
   const followers = [...new Set(detoured)];
   for (const firework of [...fireworks].sort((a, b) => a.fwId - b.fwId)) {
     const children = (links.get(firework.fwId) ?? []).map(idOf);

@@ -38,32 +38,36 @@ function text(value: string, key: string): string {
 }
 
 /**
- * Parents are a set to FireWorks: in a new workflow it lists them in the order in which they name the child, and by id as
- * soon as any Firework was refreshed. And a workflow that detours two parents of one child is linked to that child twice
- * by FireWorks, so that what its leaf pushes into the child's spec is pushed twice: that is not copied.
+ * Parents and children are sets to FireWorks: it lists parents in the order in which they name the child, or by id as soon
+ * as any Firework was refreshed, and the roots of what is added in the order of a Python set. And a workflow that detours
+ * two parents of one child is linked to that child twice by FireWorks, so that what its leaf pushes into the child's spec is
+ * pushed twice: that is not copied.
  */
 function linksAsSets(workflow: Document): Document {
-  const change = (links: Record<string, number[]>, order: boolean) =>
-    Object.fromEntries(
-      Object.entries(links).map(([id, ids]) => {
-        const once = [...new Set(ids)];
-        return [id, order ? once.sort((a, b) => a - b) : once];
-      }),
-    );
+  const asSets = (links: Record<string, number[]>) =>
+    Object.fromEntries(Object.entries(links).map(([id, ids]) => [id, asSet(ids)]));
   return {
     ...workflow,
-    links: change(workflow.links, false),
-    parent_links: change(workflow.parent_links, true),
-    nodes: [...workflow.nodes].sort((a, b) => a - b),
+    links: asSets(workflow.links),
+    parent_links: asSets(workflow.parent_links),
+    nodes: asSet(workflow.nodes),
   };
 }
+
+const asSet = (ids: readonly number[]) => [...new Set(ids)].sort((a, b) => a - b);
 
 /**
  * `LaunchPad.pause_fw`, `defuse_fw` and `archive_wf` of FireWorks 2.1.4 write `updated_on` of a Firework as a BSON date, and
  * everything else as an ISO string, so that a query or a sort by it misses those. Ours is a string always: not copied.
+ * Archived launches are in the order in which FireWorks' server found them, which is no order.
  */
-function datesAsText(firework: Document): Document {
-  return firework.updated_on === '<date>' ? { ...firework, updated_on: '<iso+00:00>' } : firework;
+function comparable(firework: Document): Document {
+  const { updated_on, archived_launches } = firework;
+  return {
+    ...firework,
+    updated_on: updated_on === '<date>' ? '<iso+00:00>' : updated_on,
+    archived_launches: asSet(archived_launches),
+  };
 }
 
 export type Snapshot = Record<string, Document[]>;
@@ -74,7 +78,7 @@ export function recorded(collections: Record<string, unknown[]>): Snapshot {
     Object.entries(collections).map(([name, rows]) => {
       const normalised = rows.map((row) => normal(row) as Document);
       if (name === 'workflows') return [name, normalised.map(linksAsSets)];
-      return [name, name === 'fireworks' ? normalised.map(datesAsText) : normalised];
+      return [name, name === 'fireworks' ? normalised.map(comparable) : normalised];
     }),
   );
 }
