@@ -1,6 +1,12 @@
 /** What Google's APIs say when they refuse, whichever client heard it. */
 import { BorealisError, codeOf, messageOf } from '../errors.ts';
 
+const ENDPOINT_VARIABLES = [
+  'STORAGE_EMULATOR_HOST',
+  'CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE',
+  'CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING',
+];
+
 /** The HTTP status of a refusal; undefined when there was no answer. */
 export function statusOf(thrown: unknown): number | undefined {
   for (let e = thrown, depth = 0; e && depth < 4; e = (e as Error).cause, depth++) {
@@ -32,8 +38,18 @@ export function isPassing(thrown: unknown): boolean {
 }
 
 /** An error for the person who can act, from what a Google client threw. `doing` says what was tried: "list the VMs of ...". */
-export function cloudError(doing: string, thrown: unknown): BorealisError {
+export function cloudError(
+  doing: string,
+  thrown: unknown,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): BorealisError {
   if (thrown instanceof BorealisError) return thrown;
+  if (/^(ECONNREFUSED|ConnectionRefused)$/.test(codeOf(thrown) ?? ''))
+    // Google does answer: this is an emulator that is gone.
+    return new BorealisError(
+      `Cannot ${doing}: nothing answers where this environment points (${pointers(env)}). Does the sandbox run? See: borealisctl sandbox status`,
+      { cause: thrown },
+    );
   const message = messageOf(thrown).split('\n')[0];
   const advice: Record<number, string> = {
     401: ' Sign in: gcloud auth application-default login',
@@ -44,4 +60,10 @@ export function cloudError(doing: string, thrown: unknown): BorealisError {
     ? ' Sign in: gcloud auth application-default login'
     : (advice[statusOf(thrown) ?? 0] ?? '');
   return new BorealisError(`Cannot ${doing}: ${message}.${hint}`.replace('..', '.'), { cause: thrown });
+}
+
+/** The variables that name another endpoint than Google's, as they are set. */
+function pointers(env: Readonly<Record<string, string | undefined>>): string {
+  const set = ENDPOINT_VARIABLES.filter((name) => env[name]).map((name) => `${name}=${env[name]}`);
+  return set.join(', ') || 'Google';
 }

@@ -179,7 +179,12 @@ export function findLaunchPadFile(
   const name = 'my_launchpad.yaml';
   const candidates = [join(cwd, name)];
   const config = env.FW_CONFIG_FILE;
-  if (config && existsSync(config)) {
+  if (config && !existsSync(candidates[0] as string)) {
+    // Never the defaults instead: that may be somebody else's database.
+    if (!existsSync(config))
+      throw new UsageError(
+        `FW_CONFIG_FILE=${config}: there is no such file. When it is a sandbox's, start that again; else unset it, or name a LaunchPad file with -l`,
+      );
     const values = parseYaml(readFileSync(config, 'utf8'), config);
     const at = (key: string) =>
       isDoc(values) && typeof values[key] === 'string' ? resolve(dirname(config), values[key]) : null;
