@@ -1,8 +1,17 @@
 /** Commands about collections, indexes, databases and the server itself. */
-import { type Document, Long } from 'bson';
+import { Long } from 'bson';
+import { isNumber, numberOf } from './arithmetic.ts';
 import { type Command, type Context, collectionOf, nameOf } from './command.ts';
-import { badValue, indexNotFound, MongoAnswer, namespaceExists, namespaceNotFound } from './errors.ts';
-import { isDocument } from './keys.ts';
+import { Doc, docOf } from './document.ts';
+import {
+  badValue,
+  failedToParse,
+  indexNotFound,
+  MongoAnswer,
+  namespaceExists,
+  namespaceNotFound,
+} from './errors.ts';
+import { truthy } from './expression.ts';
 import { matcher } from './match.ts';
 import type { Collection, IndexSpec } from './store.ts';
 import { MAX_MESSAGE } from './wire.ts';
@@ -11,7 +20,7 @@ import { MAX_MESSAGE } from './wire.ts';
 const VERSION = '7.0.14';
 const WIRE = 21;
 
-export function helloAnswer(legacyName: boolean): Document {
+export function helloAnswer(legacyName: boolean): Record<string, unknown> {
   return {
     helloOk: true,
     ...(legacyName ? { ismaster: true } : { isWritablePrimary: true }),
@@ -44,7 +53,7 @@ const createIndexes: Command = (context) => {
   const created = context.store.find(context.db, name) === undefined;
   const collection = context.store.ensure(context.db, name);
   const before = collection.indexes.length;
-  for (const asked of context.body.indexes as Document[]) {
+  for (const asked of context.command.get('indexes') as Doc[]) {
     const spec = indexSpec(asked);
     const same = collection.indexes.find((index) => index.name === spec.name);
     const keys = JSON.stringify(Object.entries(spec.key));
@@ -74,31 +83,32 @@ const createIndexes: Command = (context) => {
   };
 };
 
-function indexSpec(asked: Document): IndexSpec {
-  const { key, name, unique = false, sparse = false, background: _, v: __, ...options } = asked;
-  if (!isDocument(key) || Object.keys(key).length === 0)
-    throw new MongoAnswer(67, 'CannotCreateIndex', 'Index keys cannot be an empty object');
-  for (const [field, direction] of Object.entries(key)) {
-    if (Number(direction) !== 1 && Number(direction) !== -1) {
-      throw new MongoAnswer(
-        67,
-        'CannotCreateIndex',
+const cannotCreate = (message: string) => new MongoAnswer(67, 'CannotCreateIndex', message);
+
+/** What does not change which documents an index holds. */
+const HARMLESS = new Set(['key', 'name', 'unique', 'sparse', 'background', 'v', 'ns']);
+
+function indexSpec(asked: Doc): IndexSpec {
+  const key = asked.get('key');
+  const name = asked.get('name');
+  if (!(key instanceof Doc) || key.size === 0) throw cannotCreate('Index keys cannot be an empty object');
+  if (typeof name !== 'string')
+    throw failedToParse("The 'name' field is a required property of an index specification");
+  for (const [field, direction] of key.entries()) {
+    if (!isNumber(direction) || Math.abs(numberOf(direction)) !== 1)
+      throw cannotCreate(
         `Values in v:2 index key pattern must be 1 or -1 here; '${field}' has '${String(direction)}'`,
       );
-    }
   }
-  for (const option of Object.keys(options)) {
-    // A time limit would delete documents: accepting it without doing so would be a wrong answer.
-    if (!['ns'].includes(option))
-      throw new MongoAnswer(67, 'CannotCreateIndex', `index option '${option}' is not supported`);
-  }
-  const keys = Object.fromEntries(
-    Object.entries(key).map(([field, direction]) => [field, Number(direction) as 1 | -1]),
-  );
-  return { name: String(name), key: keys, unique: Boolean(unique), sparse: Boolean(sparse), options };
+  // A time limit would delete documents, a filter would leave some out: to ignore either would be a wrong answer.
+  const option = asked.keys().find((field) => !HARMLESS.has(field));
+  if (option) throw cannotCreate(`index option '${option}' is not supported`);
+  const fields = [...key.entries()].map(([field, direction]) => [field, numberOf(direction) as 1 | -1]);
+  const flag = (field: string) => truthy(asked.get(field));
+  return { name, key: Object.fromEntries(fields), unique: flag('unique'), sparse: flag('sparse') };
 }
 
-function shown(index: IndexSpec): Document {
+function shown(index: IndexSpec): object {
   return {
     v: 2,
     key: index.key,
@@ -108,7 +118,7 @@ function shown(index: IndexSpec): Document {
   };
 }
 
-function batchOf(context: Context, ns: string, documents: Document[]): Document {
+function batchOf(context: Context, ns: string, documents: readonly object[]): Record<string, unknown> {
   return { cursor: { id: Long.ZERO, ns: `${context.db}.${ns}`, firstBatch: documents } };
 }
 
@@ -184,7 +194,7 @@ const renameCollection: Command = ({ store, body }) => {
 };
 
 const listCollections: Command = (context) => {
-  const matches = matcher(context.body.filter ?? {});
+  const matches = matcher(context.command.get('filter') ?? new Doc());
   const rows = context.store.collections(context.db).map((collection) => ({
     name: collection.name,
     type: 'collection',
@@ -193,19 +203,19 @@ const listCollections: Command = (context) => {
     idIndex: { v: 2, key: { _id: 1 }, name: '_id_' },
   }));
   const found = rows
-    .filter((row) => matches(row))
+    .filter((row) => matches(docOf(row)))
     .map((row) => (context.body.nameOnly ? { name: row.name, type: row.type } : row));
   return batchOf(context, '$cmd.listCollections', found);
 };
 
-const listDatabases: Command = ({ store, body }) => {
+const listDatabases: Command = ({ store, body, command }) => {
   const names = [...new Set(store.collections().map((collection) => collection.db))].sort();
-  const matches = matcher(body.filter ?? {});
+  const matches = matcher(command.get('filter') ?? new Doc());
   const size = (db: string) => store.collections(db).reduce((sum, collection) => sum + collection.size(), 0);
   const rows = names.map((name) =>
     body.nameOnly ? { name } : { name, sizeOnDisk: size(name), empty: false },
   );
-  const databases = rows.filter((row) => matches(row));
+  const databases = rows.filter((row) => matches(docOf(row)));
   return body.nameOnly
     ? { databases }
     : { databases, totalSize: databases.reduce((sum, row) => sum + (row.sizeOnDisk ?? 0), 0) };
@@ -270,7 +280,7 @@ const validate: Command = (context) => {
 };
 
 const getParameter: Command = ({ body }) => {
-  const known: Document = {
+  const known: Record<string, unknown> = {
     featureCompatibilityVersion: { version: '7.0' },
     authenticationMechanisms: ['SCRAM-SHA-256'],
   };

@@ -1,12 +1,13 @@
 /** Open cursors: what is left of a query's answer, until it is read to the end, killed, or idle for ten minutes. */
 import { Long } from 'bson';
-import { cursorNotFound } from './errors.ts';
+import type { Doc } from './document.ts';
+import { cursorNotFound, unauthorized } from './errors.ts';
 
 interface Cursor {
   ns: string;
-  rest: Iterator<Uint8Array>;
+  rest: Iterator<Doc>;
   /** One document read ahead: a batch that ends the answer says so at once. */
-  held: Uint8Array | null;
+  held: Doc | null;
   touched: number;
 }
 
@@ -22,10 +23,10 @@ export class Cursors {
   /** The first batch, and the id of the cursor that holds the rest (0: there is no rest). */
   first(
     ns: string,
-    documents: Iterator<Uint8Array>,
+    documents: Iterator<Doc>,
     batchSize = FIRST_BATCH,
     single = false,
-  ): { id: Long; batch: Uint8Array[] } {
+  ): { id: Long; batch: Doc[] } {
     const cursor: Cursor = { ns, rest: documents, held: null, touched: Date.now() };
     const batch = take(cursor, batchSize);
     if (single || (batchSize > 0 && !peek(cursor))) return { id: Long.ZERO, batch };
@@ -35,15 +36,20 @@ export class Cursors {
   }
 
   /** The next batch of an open cursor. Throws CursorNotFound. */
-  more(id: bigint, batchSize = Number.POSITIVE_INFINITY): { id: Long; batch: Uint8Array[]; ns: string } {
+  more(id: bigint, ns: string, batchSize = 0): { id: Long; batch: Doc[] } {
     this.sweep();
     const cursor = this.#open.get(id);
     if (!cursor) throw cursorNotFound(id);
+    if (cursor.ns !== ns) {
+      throw unauthorized(
+        `Requested getMore on namespace '${ns}', but cursor belongs to a different namespace ${cursor.ns}`,
+      );
+    }
     cursor.touched = Date.now();
     const batch = take(cursor, batchSize || Number.POSITIVE_INFINITY);
     const ended = !peek(cursor);
     if (ended) this.#open.delete(id);
-    return { id: ended ? Long.ZERO : Long.fromBigInt(id), batch, ns: cursor.ns };
+    return { id: ended ? Long.ZERO : Long.fromBigInt(id), batch };
   }
 
   kill(ids: readonly bigint[]): { killed: bigint[]; missing: bigint[] } {
@@ -63,13 +69,14 @@ export class Cursors {
   }
 }
 
-function take(cursor: Cursor, most: number): Uint8Array[] {
-  const batch: Uint8Array[] = [];
+function take(cursor: Cursor, most: number): Doc[] {
+  const batch: Doc[] = [];
   let bytes = 0;
   while (batch.length < most && peek(cursor)) {
-    const document = cursor.held as Uint8Array;
-    if (batch.length > 0 && bytes + document.length > BATCH_BYTES) break;
-    bytes += document.length;
+    const document = cursor.held as Doc;
+    const { length } = document.bytes;
+    if (batch.length > 0 && bytes + length > BATCH_BYTES) break;
+    bytes += length;
     batch.push(document);
     cursor.held = null;
   }

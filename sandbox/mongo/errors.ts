@@ -1,3 +1,6 @@
+import { ObjectId } from 'bson';
+import { Doc } from './document.ts';
+
 /** An error as MongoDB answers it: `{ok: 0, errmsg, code, codeName}`. Codes: mongo/src/mongo/base/error_codes.yml. */
 export class MongoAnswer extends Error {
   constructor(
@@ -31,12 +34,22 @@ export const immutableField = (message: string) => new MongoAnswer(66, 'Immutabl
 export const notSupported = (message: string) => new MongoAnswer(115, 'CommandNotSupported', message);
 
 /** The answer to a write that would put the same key twice into a unique index. */
-export function duplicateKey(ns: string, index: string, pattern: object, value: object): MongoAnswer {
-  const shown = Object.entries(value).map(([field, v]) => `${field}: ${JSON.stringify(v)}`);
+export function duplicateKey(ns: string, index: string, pattern: object, value: Doc): MongoAnswer {
+  const shown = [...value.entries()].map(([field, v]) => `${field}: ${shownValue(v)}`);
   return new MongoAnswer(
     11000,
     'DuplicateKey',
     `E11000 duplicate key error collection: ${ns} index: ${index} dup key: { ${shown.join(', ')} }`,
     { keyPattern: pattern, keyValue: value },
   );
+}
+
+function shownValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value instanceof Doc) {
+    return `{ ${[...value.entries()].map(([field, v]) => `${field}: ${shownValue(v)}`).join(', ')} }`;
+  }
+  if (value instanceof ObjectId) return `ObjectId('${value.toHexString()}')`;
+  if (value instanceof Date) return `new Date(${value.getTime()})`;
+  return Array.isArray(value) ? `[ ${value.map(shownValue).join(', ')} ]` : String(value);
 }

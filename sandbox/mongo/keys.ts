@@ -5,10 +5,23 @@
  * A key is the encoding of each indexed field, one after the other; no encoding is the prefix of another, so that the
  * keys of an equality on the first fields are one range of bytes.
  */
-import { type Binary, Decimal128, Double, Int32, Long, type ObjectId, type Timestamp } from 'bson';
+import {
+  type Binary,
+  type BSONRegExp,
+  Decimal128,
+  Double,
+  Int32,
+  Long,
+  type ObjectId,
+  type Timestamp,
+} from 'bson';
+import { Doc } from './document.ts';
+
+/** Changes with the bytes that this file makes: a store whose indexes have others makes them anew. */
+export const KEYS_VERSION = 2;
 
 /** One byte for each group of types that compare with each other. */
-const RANK = {
+export const RANK = {
   minKey: 0x01,
   null: 0x05,
   number: 0x0a,
@@ -40,7 +53,6 @@ export function rankOf(value: unknown): number {
   }
   if (Array.isArray(value)) return RANK.array;
   if (value instanceof Date) return RANK.date;
-  if (value instanceof RegExp) return RANK.regex;
   switch ((value as { _bsontype?: string })._bsontype) {
     case 'Int32':
     case 'Double':
@@ -97,14 +109,14 @@ function write(value: unknown, out: number[]): void {
       return writeBytes(binary.value(), out);
     }
     case RANK.regex:
-      return writeBytes(utf8.encode(String(value)), out);
+      writeBytes(utf8.encode((value as BSONRegExp).pattern), out);
+      return writeBytes(utf8.encode((value as BSONRegExp).options), out);
     case RANK.array:
       for (const element of value as unknown[]) write(element, out);
       out.push(0);
       return;
     case RANK.object:
-      for (const [key, inner] of Object.entries(value as object)) {
-        if (inner === undefined) continue;
+      for (const [key, inner] of value instanceof Doc ? value.entries() : Object.entries(value as object)) {
         out.push(rankOf(inner));
         writeBytes(utf8.encode(key), out);
         write(inner, out);
@@ -124,20 +136,15 @@ function writeBytes(bytes: Uint8Array, out: number[]): void {
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** The nearest double with its sign folded in, then how far the exact integer is from that double. */
+/**
+ * The nearest double with its sign folded in; then whether the number is that double, or how far it is from it, in parts
+ * of the distance to the next double.
+ */
 function writeNumber(value: unknown, out: number[]): void {
-  let near: number;
-  let off = 0n;
-  const exact = value instanceof Long ? value.toBigInt() : typeof value === 'bigint' ? value : null;
-  if (exact !== null) {
-    near = Number(exact);
-    off = exact - BigInt(near);
-  } else if (value instanceof Int32 || value instanceof Double) near = value.value;
-  else if (value instanceof Decimal128) near = Number(value.toString());
-  else near = value as number;
+  const near = typeof value === 'number' ? value : Number(String(value));
   // NaN sorts before all other numbers; -0 equals 0.
   if (Number.isNaN(near)) {
-    for (let i = 0; i < 10; i++) out.push(0);
+    for (let i = 0; i < 9; i++) out.push(0);
     return;
   }
   scratch.setFloat64(0, near === 0 ? 0 : near);
@@ -146,9 +153,33 @@ function writeNumber(value: unknown, out: number[]): void {
     const byte = scratch.getUint8(i);
     out.push(negative ? byte ^ 0xff : i === 0 ? byte ^ 0x80 : byte);
   }
-  // A double is at most 512 away from the 64-bit integer that it stands for.
-  const shifted = Number(off) + 0x8000;
-  out.push(shifted >> 8, shifted & 0xff);
+  const off = value instanceof Long || value instanceof Decimal128 ? distance(value, near) : 0n;
+  out.push(off === 0n ? EXACT : off < 0n ? EXACT - 1 : EXACT + 1);
+  if (off !== 0n) writeInt64(off, out);
+}
+
+const EXACT = 0x80;
+
+/** How far an int64 or a decimal is from `near`, its nearest double, in 2^-62 of that double's last place. */
+function distance(value: Long | Decimal128, near: number): bigint {
+  if (!Number.isFinite(near) || (value instanceof Long && Number.isSafeInteger(near))) return 0n;
+  const [, digits = '0', fraction = '', exponent = '0'] =
+    /^(-?\d+)(?:\.(\d*))?(?:E([+-]?\d+))?$/.exec(String(value)) ?? [];
+  // The number is n / d; the double is m * 2^e.
+  let n = BigInt(digits + fraction);
+  let d = 1n;
+  const tens = Number(exponent) - fraction.length;
+  if (tens >= 0) n *= 10n ** BigInt(tens);
+  else d = 10n ** BigInt(-tens);
+  scratch.setFloat64(0, near);
+  const bits = scratch.getBigUint64(0);
+  const biased = Number((bits >> 52n) & 0x7ffn);
+  const mantissa = (bits & 0xf_ffff_ffff_ffffn) | (biased === 0 ? 0n : 1n << 52n);
+  const m = near < 0 ? -mantissa : mantissa;
+  const e = Math.max(biased, 1) - 1075;
+  // (n / d - m * 2^e) * 2^(62 - e)
+  const scaled = e < 62 ? (n << BigInt(62 - e)) / d : n / (d << BigInt(e - 62));
+  return scaled - (m << 62n);
 }
 
 function writeInt64(value: bigint, out: number[]): void {
@@ -173,10 +204,21 @@ export function afterPrefix(prefix: readonly number[]): Uint8Array {
 
 /** Compares two values in MongoDB's order: below 0, 0, or above 0. */
 export function compareValues(a: unknown, b: unknown): number {
-  if (typeof a === 'number' && typeof b === 'number' && a !== b && !Number.isNaN(a) && !Number.isNaN(b))
-    return a < b ? -1 : 1;
+  const rank = rankOf(a) - rankOf(b);
+  if (rank !== 0) return rank;
+  // ASCII compares as its bytes do; the rest of Unicode, in JavaScript, does not.
+  if (typeof a === 'string' && typeof b === 'string' && a === b) return 0;
+  if ((a instanceof Int32 || a instanceof Double) && (b instanceof Int32 || b instanceof Double)) {
+    const [x, y] = [a.value, b.value];
+    if (x === y) return 0;
+    if (!Number.isNaN(x) && !Number.isNaN(y)) return x < y ? -1 : 1;
+  }
   return Buffer.compare(new Uint8Array(encodeValue(a)), new Uint8Array(encodeValue(b)));
 }
+
+export const isNaNValue = (value: unknown): boolean =>
+  (value instanceof Double && Number.isNaN(value.value)) ||
+  (value instanceof Decimal128 && String(value) === 'NaN');
 
 /**
  * What an index holds of a document for the dotted `path`: the value there, or, where an array is on the way or at the
@@ -197,20 +239,17 @@ export function valuesAt(document: unknown, path: string): { values: unknown[]; 
     const part = parts[depth] as string;
     if (Array.isArray(value)) {
       many = true;
-      if (/^\d+$/.test(part) && Number(part) < value.length) walk(value[Number(part)], parts, depth + 1);
-      for (const element of value) if (isDocument(element)) walk(element, parts, depth);
+      if (isPlace(part) && Number(part) < value.length) walk(value[Number(part)], parts, depth + 1);
+      for (const element of value) if (element instanceof Doc) walk(element, parts, depth);
       if (value.length === 0) values.push(undefined);
       return;
     }
-    walk(isDocument(value) ? (value as Record<string, unknown>)[part] : undefined, parts, depth + 1);
+    walk(value instanceof Doc ? value.get(part) : undefined, parts, depth + 1);
   };
   walk(document, path.split('.'), 0);
   if (values.length === 0) values.push(undefined);
   return { values, many };
 }
 
-/** True for an embedded document; false for arrays, null and BSON's own classes. */
-export function isDocument(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return !(value instanceof Date) && !(value instanceof RegExp) && !('_bsontype' in value);
-}
+/** True for a part of a path that can name an element of an array. */
+export const isPlace = (part: string) => /^(0|[1-9]\d*)$/.test(part);

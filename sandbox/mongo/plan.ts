@@ -1,13 +1,17 @@
 /** Which index a query can use: a pure choice from the filter, the sort and the indexes that there are. */
-import type { Document } from 'bson';
-import { afterPrefix, encodeField, isDocument, rankOf } from './keys.ts';
+import { BSONRegExp } from 'bson';
+import type { Doc } from './document.ts';
+import { afterPrefix, encodeField, RANK, rankOf } from './keys.ts';
+import { isOperators } from './match.ts';
 
 /** What the choice needs to know of an index. */
 export interface Candidate {
-  name: string;
   fields: [string, 1 | -1][];
+  unique: boolean;
   sparse: boolean;
   multikey: boolean;
+  /** How many keys lie in the ranges; more than `most` are not counted. */
+  count(ranges: readonly Range[], most: number): number;
 }
 
 export interface Range {
@@ -36,65 +40,72 @@ interface Condition {
 /** A list longer than this is looked up by another condition or a scan: one range of keys is made for each value. */
 const MOST_RANGES = 20_000;
 
-function isOperators(value: unknown): value is Record<string, unknown> {
-  if (!isDocument(value)) return false;
-  const keys = Object.keys(value);
-  return keys.length > 0 && keys.every((key) => key.startsWith('$'));
-}
+/** Where a plan looks at fewer keys than this, no other can be much better; counting them costs less than one document. */
+const FEW = 100;
 
 /** The conditions of a filter that must all hold, by field. The first of several on one field wins: the rest only filters. */
-export function conditionsOf(filter: Document, found = new Map<string, Condition>()): Map<string, Condition> {
-  for (const [field, value] of Object.entries(filter)) {
-    if (field === '$and') for (const part of value as Document[]) conditionsOf(part, found);
-    if (
-      field.startsWith('$') ||
-      value instanceof RegExp ||
-      (value as { _bsontype?: string })?._bsontype === 'BSONRegExp'
-    )
-      continue;
+export function conditionsOf(filter: Doc, found = new Map<string, Condition>()): Map<string, Condition> {
+  for (const [field, value] of filter.entries()) {
+    if (field === '$and') for (const part of value as Doc[]) conditionsOf(part, found);
+    if (field.startsWith('$') || value instanceof BSONRegExp) continue;
     const condition = found.get(field) ?? {};
     if (!isOperators(value)) condition.in ??= [value];
     else {
-      if ('$eq' in value) condition.in ??= [value.$eq];
-      if (
-        Array.isArray(value.$in) &&
-        value.$in.length <= MOST_RANGES &&
-        !value.$in.some((v) => v instanceof RegExp)
-      ) {
-        condition.in ??= value.$in;
+      for (const [operator, operand] of value.entries()) {
+        if (operator === '$eq') condition.in ??= [operand];
+        else if (operator === '$in' && isList(operand)) condition.in ??= operand;
+        else if (!hasNeighbours(operand)) continue;
+        else if (operator === '$gt') condition.above ??= { value: operand, inclusive: false };
+        else if (operator === '$gte') condition.above ??= { value: operand, inclusive: true };
+        else if (operator === '$lt') condition.below ??= { value: operand, inclusive: false };
+        else if (operator === '$lte') condition.below ??= { value: operand, inclusive: true };
       }
-      if ('$gt' in value) condition.above ??= { value: value.$gt, inclusive: false };
-      if ('$gte' in value) condition.above ??= { value: value.$gte, inclusive: true };
-      if ('$lt' in value) condition.below ??= { value: value.$lt, inclusive: false };
-      if ('$lte' in value) condition.below ??= { value: value.$lte, inclusive: true };
     }
     if (condition.in || condition.above || condition.below) found.set(field, condition);
   }
   return found;
 }
 
+const isList = (operand: unknown): operand is unknown[] =>
+  Array.isArray(operand) &&
+  operand.length <= MOST_RANGES &&
+  !operand.some((value) => value instanceof BSONRegExp);
+
+/** MinKey and MaxKey compare with values of all types, and null is what is missing too: they bound no range of keys. */
+const hasNeighbours = (value: unknown) => ![RANK.minKey, RANK.maxKey, RANK.null].includes(rankOf(value) as 1);
+
 /**
- * The best index for a query, or null when only a scan will do. Equality on leading fields counts most, then an order
- * that saves sorting, then a range. An index whose keys come in the order of `sort` is used even without a condition.
+ * The best index for a query, or null when only a scan will do. One that has few keys to look at is best; among others
+ * equality on leading fields counts most, then an order that saves sorting, then a range. An index whose keys come in the
+ * order of `sort` is used even without a condition.
  */
 export function choosePlan<I extends Candidate>(
-  filter: Document,
-  sort: Document | undefined,
+  filter: Doc,
+  sort: Doc | undefined,
   indexes: readonly I[],
 ): Plan<I> | null {
   const conditions = conditionsOf(filter);
-  let best: { plan: Plan<I>; score: number } | null = null;
-  for (const index of indexes) {
-    const found = planFor(index, conditions, sort);
-    if (found && (!best || found.score > best.score)) best = found;
+  const wanted = sort && [...sort.entries()].map(([field, way]) => [field, Number(String(way))] as const);
+  const plans = indexes
+    .flatMap((index) => planFor(index, conditions, wanted) ?? [])
+    .sort((a, b) => b.score - a.score);
+  const [first] = plans;
+  if (!first || plans.length === 1) return first?.plan ?? null;
+  let best: { plan: Plan<I>; keys: number } | null = null;
+  for (const { plan } of plans) {
+    const keys = plan.index.count(plan.ranges, best ? best.keys : FEW);
+    if (keys < (best ? best.keys : FEW)) best = { plan, keys };
+    if (best && best.keys <= 1) break;
   }
-  return best?.plan ?? null;
+  return best?.plan ?? first.plan;
 }
+
+type Sort = readonly (readonly [string, number])[];
 
 function planFor<I extends Candidate>(
   index: I,
   conditions: Map<string, Condition>,
-  sort: Document | undefined,
+  sort: Sort | undefined,
 ): { plan: Plan<I>; score: number } | null {
   let prefixes: number[][] = [[]];
   let equal = 0;
@@ -129,7 +140,9 @@ function planFor<I extends Candidate>(
       sorted: order !== null,
       repeats: index.multikey || !single,
     },
-    score: equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1,
+    score:
+      (index.unique && equal === index.fields.length ? 100 : 0) +
+      (equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1),
   };
 }
 
@@ -157,18 +170,18 @@ function bounds(prefix: number[], condition: Condition, direction: 1 | -1, multi
 function sortedBy(
   fields: [string, 1 | -1][],
   equal: number,
-  sort: Document | undefined,
+  sort: Sort | undefined,
 ): 'forward' | 'reverse' | null {
   if (!sort) return null;
   const fixed = new Set(fields.slice(0, equal).map(([field]) => field));
-  const wanted = Object.entries(sort).filter(([field]) => !fixed.has(field));
+  const wanted = sort.filter(([field]) => !fixed.has(field));
   const rest = fields.slice(equal);
   if (wanted.length === 0) return 'forward';
   if (wanted.length > rest.length) return null;
   let turn: number | null = null;
   for (const [i, [field, direction]] of wanted.entries()) {
     const [indexed, way] = rest[i] as [string, 1 | -1];
-    const same = Number(direction) * way;
+    const same = direction * way;
     if (indexed !== field || (turn !== null && turn !== same)) return null;
     turn = same;
   }

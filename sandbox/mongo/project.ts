@@ -1,188 +1,215 @@
-/** Projections on documents whose numbers keep their type: what is not asked for is left out, nothing else changes. */
-import type { Document } from 'bson';
+/** Which fields of a document are shown, and which are computed: the projection of `find`, `$project`, `$addFields`. */
+import { isNumber, numberOf } from './arithmetic.ts';
+import { Doc } from './document.ts';
 import { badValue } from './errors.ts';
-import { isDocument } from './keys.ts';
-import { matcher } from './match.ts';
+import { type Evaluate, expression, located, type Scope, truthy } from './expression.ts';
+import { elementMatch, matchedElement } from './match.ts';
 
-type Tree = { [field: string]: Tree | true };
+/** What becomes of a field: kept, left out, computed, or looked into. */
+type Node = 'keep' | 'drop' | Evaluate | Tree;
+type Tree = Map<string, Node>;
 
-/**
- * A function that applies MongoDB's `projection`: inclusion or exclusion by dotted paths, `$slice`, `$elemMatch`, and the
- * positional `field.$` (the first element that `filter` matches). Computed fields are refused.
- */
-export function projector(
-  projection: Document | undefined,
-  filter: Document = {},
-): ((document: Document) => Document) | null {
-  if (!projection || Object.keys(projection).length === 0) return null;
-  const shown: string[] = [];
-  const hidden: string[] = [];
-  const after: ((from: Document, to: Document) => void)[] = [];
-  let id: boolean | undefined;
-  let elemMatch = false;
-  for (const [path, value] of Object.entries(projection)) {
-    if (isDocument(value)) {
-      const [operator] = Object.keys(value);
-      if (operator === '$slice') after.push(slice(path, value.$slice));
-      else if (operator === '$elemMatch') {
-        elemMatch = true;
-        after.push(elementMatch(path, value.$elemMatch as Document));
-      } else throw badValue(`unknown projection operator: ${operator ?? path}`);
-    } else if (path === '_id') id = Boolean(value);
-    else if (path.endsWith('.$')) {
-      shown.push(path.slice(0, -2));
-      after.push(positional(path.slice(0, -2), filter));
-    } else if (typeof value === 'string') throw badValue('computed projections are not supported');
-    else (value ? shown : hidden).push(path);
+export type Projector = (document: Doc) => Doc;
+
+/** What a projection of `find` does beside showing fields: it may look at the whole document again. */
+type Step = (from: Doc, to: Doc) => Doc;
+
+/** The projection of `find` and findAndModify; null when all is shown. `filter` is what the positional `field.$` refers to. */
+export function projector(projection: unknown, filter: Doc = new Doc()): Projector | null {
+  if (!(projection instanceof Doc) || projection.size === 0) return null;
+  const steps: Step[] = [];
+  const special = new Doc();
+  for (const [path, value] of projection.entries()) {
+    const operator = value instanceof Doc ? value.firstKey() : undefined;
+    if (operator === '$slice') steps.push(slice(path, (value as Doc).get('$slice')));
+    else if (operator === '$elemMatch') {
+      steps.push(elementStep(path, elementMatch((value as Doc).get('$elemMatch'))));
+      special.set(path, true);
+    } else if (path.endsWith('.$')) {
+      steps.push(positional(path.slice(0, -2), filter));
+      special.set(path.slice(0, -2), true);
+    } else special.set(path, value);
   }
-  if (shown.length > 0 && hidden.length > 0) {
-    throw badValue(`Cannot do exclusion on field ${hidden[0]} in inclusion projection`);
-  }
-  const including =
-    shown.length > 0 || elemMatch || (id === true && hidden.length === 0 && after.length === 0);
-  const tree = treeOf(including ? shown : hidden);
-  if (including ? id !== false : id === false) tree._id = true;
-  return (document) => {
-    const to = (including ? include(document, tree) : exclude(document, tree)) as Document;
-    for (const step of after) step(document, to);
-    return to;
-  };
+  const show = shower(special, steps.length > 0 && special.size === 0);
+  return (document) => steps.reduce((to, step) => step(document, to), show(document));
 }
 
-function treeOf(paths: string[]): Tree {
-  const tree: Tree = {};
-  for (const path of paths) {
-    const parts = path.split('.');
-    let at = tree;
-    for (const [i, part] of parts.entries()) {
-      if (at[part] === true) break;
-      if (i === parts.length - 1) at[part] = true;
-      else at = (at[part] ??= {}) as Tree;
-    }
-  }
-  return tree;
-}
-
-function include(value: unknown, tree: Tree): unknown {
-  if (Array.isArray(value)) {
-    return value.filter((v) => isDocument(v) || Array.isArray(v)).map((element) => include(element, tree));
-  }
-  if (!isDocument(value)) return undefined;
-  const to: Document = {};
-  for (const [field, inner] of Object.entries(value)) {
-    const branch = tree[field];
-    if (branch === undefined) continue;
-    const kept = branch === true ? inner : include(inner, branch);
-    if (kept !== undefined) to[field] = kept;
-  }
-  return to;
-}
-
-function exclude(value: unknown, tree: Tree): unknown {
-  if (Array.isArray(value)) return value.map((element) => exclude(element, tree));
-  if (!isDocument(value)) return value;
-  const to: Document = {};
-  for (const [field, inner] of Object.entries(value)) {
-    const branch = tree[field];
-    if (branch !== true) to[field] = branch === undefined ? inner : exclude(inner, branch);
-  }
-  return to;
-}
-
-function arrayAt(
-  document: Document,
-  path: string,
-): { holder: Document; field: string; array: unknown[] } | null {
-  const parts = path.split('.');
-  const field = parts.pop() as string;
-  let holder: unknown = document;
-  for (const part of parts) holder = isDocument(holder) ? holder[part] : undefined;
-  const array = isDocument(holder) ? holder[field] : undefined;
-  return Array.isArray(array) ? { holder: holder as Document, field, array } : null;
-}
-
-function put(to: Document, path: string, value: unknown): void {
-  const parts = path.split('.');
-  const field = parts.pop() as string;
-  let holder = to;
-  for (const part of parts) {
-    // A copy: the branch may still be the stored document's own.
-    holder[part] = isDocument(holder[part]) ? { ...(holder[part] as Document) } : {};
-    holder = holder[part] as Document;
-  }
-  holder[field] = value;
-}
-
-function slice(path: string, operand: unknown): (from: Document, to: Document) => void {
-  const numbers = (Array.isArray(operand) ? operand : [operand]).map(Number);
-  if (numbers.some(Number.isNaN) || numbers.length > 2) throw badValue('$slice needs a number or two');
-  return (from, to) => {
-    const at = arrayAt(from, path);
-    if (!at) return;
-    const [a, b] = numbers as [number, number?];
-    if (b === undefined) put(to, path, a < 0 ? at.array.slice(a) : at.array.slice(0, a));
-    else {
-      const start = a < 0 ? Math.max(at.array.length + a, 0) : a;
-      put(to, path, at.array.slice(start, start + b));
-    }
-  };
-}
-
-function elementMatch(path: string, condition: Document): (from: Document, to: Document) => void {
-  const operators = Object.keys(condition)[0]?.startsWith('$');
-  const matches = matcher(operators ? { v: condition } : condition);
-  return (from, to) => {
-    const found = arrayAt(from, path)?.array.find((element) =>
-      operators ? matches({ v: plain(element) }) : isDocument(element) && matches(plain(element) as Document),
+/** `$project`. */
+export function projectStage(spec: unknown): Projector {
+  if (!(spec instanceof Doc)) throw located(15969, '$project specification must be an object');
+  if (spec.size === 0)
+    throw located(
+      51272,
+      'Invalid $project :: caused by :: projection specification must have at least one field',
     );
-    if (found !== undefined) put(to, path, [found]);
-  };
+  return shower(spec, false);
 }
 
-function positional(path: string, filter: Document): (from: Document, to: Document) => void {
-  return (from, to) => {
-    const at = arrayAt(from, path);
-    const i = at ? matchedElement(at.array, path, filter) : -1;
-    if (at && i >= 0) put(to, path, [at.array[i]]);
-  };
+/** `$addFields`, `$set`. */
+export function addFields(spec: unknown): Projector {
+  if (!(spec instanceof Doc)) throw located(40272, '$addFields specification stage must be an object');
+  const tree: Tree = new Map();
+  for (const [path, value] of spec.entries()) plant(tree, path, expression(value));
+  return (document) => apply(document, tree, 'add', { root: document, vars: {} }) as Doc;
 }
 
-/** The place of the first element of the array at `path` that meets what `filter` says about it; -1 when none does. */
-export function matchedElement(array: readonly unknown[], path: string, filter: Document): number {
-  const tests: ((element: unknown) => boolean)[] = [];
-  const collect = (part: Document): void => {
-    for (const [field, value] of Object.entries(part)) {
-      if (field === '$and') for (const inner of value as Document[]) collect(inner);
-      else if (field.startsWith(`${path}.`)) {
-        const inner = matcher({ [field.slice(path.length + 1)]: value });
-        tests.push((element) => isDocument(element) && inner(plain(element) as Document));
-      } else if (field === path && isDocument(value) && '$elemMatch' in value) {
-        const condition = value.$elemMatch as Document;
-        const operators = Object.keys(condition)[0]?.startsWith('$');
-        const inner = matcher(operators ? { v: condition } : condition);
-        tests.push((e) =>
-          operators ? inner({ v: plain(e) }) : isDocument(e) && inner(plain(e) as Document),
-        );
-      } else if (field === path) {
-        const inner = matcher({ v: value });
-        tests.push((element) => inner({ v: plain(element) }));
+/** `$unset`. */
+export function leaveOut(paths: readonly string[]): Projector {
+  const tree: Tree = new Map();
+  for (const path of paths) plant(tree, path, 'drop');
+  return (document) => apply(document, tree, 'exclude', { root: document, vars: {} }) as Doc;
+}
+
+function shower(spec: Doc, all: boolean): Projector {
+  const tree: Tree = new Map();
+  let including: string | null = null;
+  let excluding: string | null = null;
+  let id: Node | null = null;
+  const add = (path: string, value: unknown): void => {
+    if (value instanceof Doc && value.size > 0 && !value.firstKey()?.startsWith('$')) {
+      for (const [key, inner] of value.entries()) add(`${path}.${key}`, inner);
+      return;
+    }
+    const flag = typeof value === 'boolean' || isNumber(value);
+    const node: Node = flag ? (truthy(value) ? 'keep' : 'drop') : expression(value);
+    if (path === '_id') {
+      id = node;
+      return;
+    }
+    if (node === 'drop') excluding ??= path;
+    else including ??= path;
+    plant(tree, path, node);
+  };
+  for (const [path, value] of spec.entries()) add(path, value);
+  if (including !== null && excluding !== null) {
+    const last = [...spec.entries()].filter(([path]) => path !== '_id').at(-1)?.[0] ?? '';
+    const leftOut = tree.get(last) === 'drop';
+    throw leftOut
+      ? located(31254, `Cannot do exclusion on field ${last} in inclusion projection`)
+      : located(31253, `Cannot do inclusion on field ${last} in exclusion projection`);
+  }
+  const mode =
+    including !== null || (excluding === null && id !== null && id !== 'drop' && !all)
+      ? 'include'
+      : 'exclude';
+  if (mode === 'include') tree.set('_id', id ?? 'keep');
+  else if (id === 'drop') tree.set('_id', id);
+  return (document) => apply(document, tree, mode, { root: document, vars: {} }) as Doc;
+}
+
+function plant(tree: Tree, path: string, node: Node): void {
+  const parts = path.split('.');
+  const last = parts.pop() as string;
+  let at = tree;
+  for (const part of parts) {
+    const there = at.get(part);
+    if (there !== undefined && !(there instanceof Map)) throw located(31249, `Path collision at ${path}`);
+    const next: Tree = there ?? new Map();
+    at.set(part, next);
+    at = next;
+  }
+  if (at.has(last)) throw located(31250, `Path collision at ${path}`);
+  at.set(last, node);
+}
+
+function apply(value: unknown, tree: Tree, mode: 'include' | 'exclude' | 'add', scope: Scope): unknown {
+  if (Array.isArray(value)) {
+    const elements = value.map((element) => apply(element, tree, mode, scope));
+    return elements.filter((element) => element !== undefined);
+  }
+  if (!(value instanceof Doc)) {
+    if (mode === 'exclude') return value;
+    const computed = computeInto(new Doc(), tree, mode, scope);
+    return computed.size > 0 ? computed : undefined;
+  }
+  const to = mode === 'include' ? new Doc() : value.copy();
+  if (mode === 'include') {
+    for (const key of value.keys()) {
+      const node = tree.get(key);
+      if (node === 'keep') to.take(key, value);
+      else if (node instanceof Map) {
+        const inner = apply(value.get(key), node, mode, scope);
+        if (inner !== undefined) to.set(key, inner);
       }
     }
-  };
-  collect(filter);
-  if (tests.length === 0) return -1;
-  return array.findIndex((element) => tests.every((test) => test(element)));
+  } else {
+    for (const [key, node] of tree) {
+      if (!to.has(key)) continue;
+      if (node === 'drop') to.delete(key);
+      else if (node instanceof Map) to.set(key, apply(value.get(key), node, mode, scope));
+    }
+  }
+  return computeInto(to, tree, mode, scope);
 }
 
-/** A typed value with its numbers promoted, for matching. */
-export function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  if (isDocument(value)) return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]));
-  const type = (value as { _bsontype?: string } | null)?._bsontype;
-  if (type === 'Int32' || type === 'Double') return (value as { value: number }).value;
-  if (type === 'Long') {
-    const n = Number(String(value));
-    return Number.isSafeInteger(n) ? n : value;
+function computeInto(to: Doc, tree: Tree, mode: 'include' | 'exclude' | 'add', scope: Scope): Doc {
+  for (const [key, node] of tree) {
+    if (typeof node === 'function') {
+      const value = node(scope);
+      if (value !== undefined) to.set(key, value);
+      else if (mode === 'add') to.delete(key);
+    } else if (node instanceof Map && !to.has(key)) {
+      const inner = apply(undefined, node, mode === 'exclude' ? 'include' : mode, scope);
+      if (inner !== undefined && mode !== 'exclude') to.set(key, inner);
+    }
   }
-  return value;
+  return to;
+}
+
+function at(document: Doc, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, part) => (value instanceof Doc ? value.get(part) : undefined), document);
+}
+
+/** A copy of `document` with `value` at `path`. */
+export function put(document: Doc, [part, ...rest]: string[], value: unknown): Doc {
+  const copy = document.copy();
+  const inner = document.get(part as string);
+  copy.set(
+    part as string,
+    rest.length === 0 ? value : put(inner instanceof Doc ? inner : new Doc(), rest, value),
+  );
+  return copy;
+}
+
+function slice(path: string, operand: unknown): Step {
+  const numbers = Array.isArray(operand) ? operand : [operand];
+  if (!numbers.every(isNumber) || numbers.length > 2 || numbers.length === 0)
+    throw badValue('Invalid $slice syntax: a number, or an array of two');
+  const [a, b] = numbers.map(numberOf) as [number, number?];
+  if (b !== undefined && b <= 0) throw located(28724, 'Second argument to $slice must be a positive number');
+  return (from, to) => {
+    const array = at(from, path);
+    if (!Array.isArray(array)) return to;
+    if (b === undefined) return put(to, path.split('.'), a < 0 ? array.slice(a) : array.slice(0, a));
+    const start = a < 0 ? Math.max(array.length + a, 0) : a;
+    return put(to, path.split('.'), array.slice(start, start + b));
+  };
+}
+
+/** Shows the first element that passes, or not the field at all. */
+function elementStep(path: string, passes: (element: unknown) => boolean): Step {
+  return (from, to) => {
+    const array = at(from, path);
+    const found = Array.isArray(array) ? array.filter(passes).slice(0, 1) : [];
+    if (found.length > 0) return put(to, path.split('.'), found);
+    const copy = to.copy();
+    copy.delete(path);
+    return copy;
+  };
+}
+
+function positional(path: string, filter: Doc): Step {
+  return (from, to) => {
+    const array = at(from, path);
+    if (!Array.isArray(array)) return to;
+    const i = matchedElement(array, path, filter);
+    if (i < 0)
+      throw located(
+        51246,
+        "Executor error during find command :: caused by :: positional operator '.$' couldn't find a matching element in the array",
+      );
+    return put(to, path.split('.'), [array[i]]);
+  };
 }

@@ -1,53 +1,69 @@
 /** Runs a query: the plan's candidates, then the filter, then order, skip and limit. */
-import { type Document, deserialize } from 'bson';
+import { numberOf } from './arithmetic.ts';
+import { Doc } from './document.ts';
 import { badValue } from './errors.ts';
 import { compareValues, valuesAt } from './keys.ts';
-import { matcher } from './match.ts';
+import { type Matcher, matcher } from './match.ts';
 import { choosePlan, type Plan } from './plan.ts';
 import type { Collection, Index, Stored } from './store.ts';
 
 export interface Query {
-  filter?: Document;
-  sort?: Document;
+  filter?: Doc;
+  /** Fields and directions, 1 or -1. */
+  sort?: Doc;
   skip?: number;
   limit?: number;
-  /** False forbids indexes (`hint: {$natural: 1}`). */
-  useIndexes?: boolean;
+  /** What the client asked to use: an index's name or key, or `{$natural: 1}` for none. */
+  hint?: unknown;
 }
 
-export interface Found extends Stored {
-  /** The document with numbers promoted, as the filter saw it. */
-  plain: Document;
+const ALL = new Doc();
+
+function planOf(collection: Collection, { filter = ALL, sort, hint }: Query): Plan<Index> | null {
+  if (hint === undefined) return choosePlan(filter, sort, collection.indexes);
+  if (hint instanceof Doc && hint.has('$natural')) return null;
+  const named = collection.indexes.filter((index) =>
+    typeof hint === 'string' ? index.name === hint : hint instanceof Doc && sameKey(index, hint),
+  );
+  if (named.length === 0)
+    throw badValue('error processing query: hint provided does not correspond to an existing index');
+  return choosePlan(filter, sort, named);
 }
 
-export function planOf(collection: Collection, query: Query): Plan<Index> | null {
-  if (query.useIndexes === false) return null;
-  return choosePlan(query.filter ?? {}, query.sort, collection.indexes);
-}
+const sameKey = (index: Index, hint: Doc) =>
+  JSON.stringify(index.fields) ===
+  JSON.stringify([...hint.entries()].map(([field, way]) => [field, numberOf(way)]));
 
 /** The documents that match, in the order asked for, read as they are consumed where no sorting is needed. */
-export function* run(collection: Collection, query: Query): Generator<Found> {
-  const filter = query.filter ?? {};
-  const sort = query.sort && Object.keys(query.sort).length > 0 ? query.sort : undefined;
-  const plan = planOf(collection, { ...query, sort });
+export function run(collection: Collection, query: Query): Generator<Stored> {
+  const { filter = ALL, skip = 0, limit = 0 } = query;
+  const sort = query.sort && query.sort.size > 0 && !query.sort.has('$natural') ? query.sort : undefined;
+  if (skip < 0) throw badValue(`BSON field 'skip' value must be >= 0, actual value '${skip}'`);
+  // All that can be wrong with a query is found here, before the first document is asked for.
+  const order = sort && orderOf(sort);
   const matches = matcher(filter);
-  const { skip = 0, limit = 0 } = query;
-  if (skip < 0) throw badValue(`Field 'skip' value must be >= 0, actual value '${skip}'`);
-  let documents = filtered(candidates(collection, plan), matches);
-  if (sort && !(plan?.sorted && !('$natural' in sort)))
-    documents = sorted(documents, sort, limit > 0 ? skip + limit : 0);
-  let passed = 0;
-  let given = 0;
-  for (const found of documents) {
-    if (passed++ < skip) continue;
-    yield found;
-    if (limit > 0 && ++given >= limit) return;
-  }
+  const plan = planOf(collection, { ...query, sort });
+  const backwards = query.sort?.has('$natural') === true && numberOf(query.sort.get('$natural')) < 0;
+  return (function* () {
+    let documents = filtered(candidates(collection, plan, backwards), matches);
+    if (order && !plan?.sorted) documents = sorted(documents, order, limit > 0 ? skip + limit : 0);
+    let passed = 0;
+    let given = 0;
+    for (const found of documents) {
+      if (passed++ < skip) continue;
+      yield found;
+      if (limit > 0 && ++given >= limit) return;
+    }
+  })();
 }
 
-function* candidates(collection: Collection, plan: Plan<Index> | null): Generator<Stored> {
+function* candidates(
+  collection: Collection,
+  plan: Plan<Index> | null,
+  backwards: boolean,
+): Generator<Stored> {
   if (!plan) {
-    yield* collection.scan();
+    yield* collection.scan(backwards);
     return;
   }
   const seen = plan.repeats ? new Set<number>() : null;
@@ -60,79 +76,94 @@ function* candidates(collection: Collection, plan: Plan<Index> | null): Generato
   }
 }
 
-function* filtered(documents: Iterable<Stored>, matches: (document: Document) => boolean): Generator<Found> {
-  for (const { rid, bytes } of documents) {
-    const plain = deserialize(bytes);
-    if (matches(plain)) yield { rid, bytes, plain };
-  }
+function* filtered(documents: Iterable<Stored>, matches: Matcher): Generator<Stored> {
+  for (const stored of documents) if (matches(stored.document)) yield stored;
 }
 
-function* sorted(documents: Iterable<Found>, sort: Document, keep: number): Generator<Found> {
-  const order = Object.entries(sort).map(([path, direction]) => [path, Number(direction)] as const);
-  for (const [path, direction] of order) {
+export type Order = readonly (readonly [string, 1 | -1])[];
+
+export function orderOf(sort: Doc): Order {
+  return [...sort.entries()].map(([path, way]) => {
+    const direction = numberOf(way);
     if (direction !== 1 && direction !== -1)
       throw badValue(`$sort key ordering must be 1 (for ascending) or -1 (for descending): ${path}`);
-  }
-  // The lowest of an array's values stands for it in ascending order, the highest in descending order.
-  const keyOf = (document: Document) =>
-    order.map(([path, direction]) => {
-      const { values, many } = valuesAt(document, path);
-      const own = many ? values.filter((value) => !Array.isArray(value)) : values;
-      return own.reduce((best, value) => (direction * compareValues(value, best) < 0 ? value : best), own[0]);
-    });
-  const compare = (a: { key: unknown[] }, b: { key: unknown[] }) => {
-    for (const [i, [, direction]] of order.entries()) {
-      const by = direction * compareValues(a.key[i], b.key[i]);
-      if (by !== 0) return by;
-    }
-    return 0;
+    return [path, direction] as const;
+  });
+}
+
+/** Sorts rows by their documents. The lowest of an array's values stands for it in ascending order, else the highest. */
+export function comparator(order: Order): {
+  keyOf(document: Doc): unknown[];
+  compare(a: unknown[], b: unknown[]): number;
+} {
+  return {
+    keyOf: (document) =>
+      order.map(([path, direction]) => {
+        const { values, many } = valuesAt(document, path);
+        const own = many ? values.filter((value) => !Array.isArray(value)) : values;
+        return own.reduce(
+          (best, value) => (direction * compareValues(value, best) < 0 ? value : best),
+          own[0],
+        );
+      }),
+    compare(a, b) {
+      for (const [i, [, direction]] of order.entries()) {
+        const by = direction * compareValues(a[i], b[i]);
+        if (by !== 0) return by;
+      }
+      return 0;
+    },
   };
-  let rows: { key: unknown[]; found: Found }[] = [];
+}
+
+function* sorted(documents: Iterable<Stored>, order: Order, keep: number): Generator<Stored> {
+  const { keyOf, compare } = comparator(order);
+  const byKey = (a: { key: unknown[] }, b: { key: unknown[] }) => compare(a.key, b.key);
+  let rows: { key: unknown[]; found: Stored }[] = [];
   for (const found of documents) {
-    rows.push({ key: keyOf(found.plain), found });
+    rows.push({ key: keyOf(found.document), found });
     // With a limit only the best are kept: memory does not grow with the collection.
-    if (keep > 0 && rows.length >= 2 * keep + 1000) rows = rows.sort(compare).slice(0, keep);
+    if (keep > 0 && rows.length >= 2 * keep + 1000) rows = rows.sort(byKey).slice(0, keep);
   }
-  for (const row of rows.sort(compare)) yield row.found;
+  for (const row of rows.sort(byKey)) yield row.found;
 }
 
 /** What `explain` tells: the stage, the index, and how much was looked at. */
-export function explain(
-  collection: Collection,
-  query: Query,
-  db: string,
-  work: { docsExamined: number; keysExamined: number },
-): Document {
-  const plan = planOf(collection, query);
+export function explain(collection: Collection, query: Query): Record<string, unknown> {
+  const sort = query.sort && query.sort.size > 0 ? query.sort : undefined;
+  const plan = planOf(collection, { ...query, sort });
   const scan = plan
     ? {
         stage: 'FETCH',
         inputStage: {
           stage: 'IXSCAN',
-          indexName: plan.index.name,
           keyPattern: plan.index.key,
+          indexName: plan.index.name,
           isMultiKey: plan.index.multikey,
+          isUnique: plan.index.unique,
+          isSparse: plan.index.sparse,
           direction: plan.reverse ? 'backward' : 'forward',
         },
       }
     : { stage: 'COLLSCAN', direction: 'forward' };
-  const winningPlan = query.sort && !plan?.sorted ? { stage: 'SORT', inputStage: scan } : scan;
-  const before = { ...work };
+  const winningPlan = sort && !plan?.sorted ? { stage: 'SORT', sortPattern: sort, inputStage: scan } : scan;
+  const before = { ...collection.work };
   let nReturned = 0;
   for (const _ of run(collection, query)) nReturned++;
   return {
     explainVersion: '1',
     queryPlanner: {
-      namespace: `${db}.${collection.name}`,
-      parsedQuery: query.filter ?? {},
+      namespace: collection.ns,
+      parsedQuery: query.filter ?? ALL,
       winningPlan,
       rejectedPlans: [],
     },
     executionStats: {
       executionSuccess: true,
       nReturned,
-      totalKeysExamined: work.keysExamined - before.keysExamined,
-      totalDocsExamined: work.docsExamined - before.docsExamined,
+      executionTimeMillis: 0,
+      totalKeysExamined: collection.work.keysExamined - before.keysExamined,
+      totalDocsExamined: collection.work.docsExamined - before.docsExamined,
     },
   };
 }

@@ -1,6 +1,6 @@
 /** SCRAM-SHA-256 (RFC 5802, RFC 7677) for the one user that the server was started with. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
-import { Binary, type Document } from 'bson';
+import { Binary } from 'bson';
 import { authenticationFailed, MongoAnswer } from './errors.ts';
 
 const ITERATIONS = 15_000;
@@ -22,6 +22,8 @@ export function credentialsOf(user: string, password: string): Credentials {
   return { user, salt, storedKey: hash(hmac(salted, 'Client Key')), serverKey: hmac(salted, 'Server Key') };
 }
 
+type Answer = Record<string, unknown>;
+
 type Stage = { at: 'start' } | { at: 'proof'; bare: string; first: string; nonce: string } | { at: 'last' };
 
 /** One connection's authentication: start -> proof -> (last) -> done. Any failure goes back to start. */
@@ -32,7 +34,7 @@ export class Scram {
   constructor(readonly credentials: Credentials) {}
 
   /** saslStart, also inside a hello (`speculativeAuthenticate`). */
-  start(command: Document): Document {
+  start(command: Answer): Answer {
     if (command.mechanism !== 'SCRAM-SHA-256') {
       throw new MongoAnswer(
         334,
@@ -51,7 +53,7 @@ export class Scram {
   }
 
   /** saslContinue: the client's proof, then (unless skipEmptyExchange) one empty message. */
-  continue(command: Document): Document {
+  continue(command: Answer): Answer {
     const stage = this.#stage;
     this.#stage = { at: 'start' };
     if (stage.at === 'last') {
@@ -75,7 +77,7 @@ export class Scram {
   }
 }
 
-function answer(done: boolean, payload: string): Document {
+function answer(done: boolean, payload: string): Answer {
   return { conversationId: 1, done, payload: new Binary(Buffer.from(payload)) };
 }
 

@@ -3,12 +3,13 @@
  * What it lacks it refuses with MongoDB's own errors; it never answers wrongly.
  */
 
-import { type Document, Long } from 'bson';
+import { Long } from 'bson';
 import type { Socket, TCPSocketListener } from 'bun';
 import { helloAnswer, schemaCommands, serverCommands } from './admin.ts';
 import type { Command } from './command.ts';
 import { Cursors } from './cursors.ts';
-import { commandNotFound, MongoAnswer, notSupported, unauthorized } from './errors.ts';
+import { type Doc, plainOf } from './document.ts';
+import { commandNotFound, MongoAnswer, unauthorized } from './errors.ts';
 import { readCommands } from './read.ts';
 import { type Credentials, credentialsOf, Scram } from './scram.ts';
 import { Store } from './store.ts';
@@ -130,9 +131,8 @@ class Server {
   }
 
   /** The reply to one request, errors included. */
-  answer(request: Request, connection: Connection): Document {
-    const name = Object.keys(request.body)[0] ?? '';
-    this.counters[name] = (this.counters[name] ?? 0) + 1;
+  answer(request: Request, connection: Connection): object {
+    const name = request.command.firstKey() ?? '';
     try {
       return { ...this.run(name, request, connection), ok: 1 };
     } catch (thrown) {
@@ -140,27 +140,34 @@ class Server {
         console.error(`LaunchPad server: ${name}:`, thrown);
         return { ok: 0, errmsg: `internal error: ${String(thrown)}`, code: 1, codeName: 'InternalError' };
       }
-      return {
-        ok: 0,
-        errmsg: thrown.message,
-        code: thrown.code,
-        codeName: thrown.codeName,
-        ...thrown.fields,
-      };
+      const { message, code, codeName, fields } = thrown;
+      return { ok: 0, errmsg: message, code, codeName, ...fields };
     }
   }
 
-  private run(name: string, request: Request, connection: Connection): Document {
-    const { body } = request;
+  private run(name: string, { command, db }: Request, connection: Connection): Record<string, unknown> {
     const { scram } = connection;
+    const greeting = name === 'hello' || name === 'isMaster' || name === 'ismaster';
+    const sasl = name === 'saslStart' || name === 'saslContinue';
+    const work = own(writeCommands, name) ?? own(schemaCommands, name);
+    const look = own(readCommands, name) ?? own(serverCommands, name);
+    if (!greeting && !sasl && !work && !look) throw commandNotFound(name);
+    this.counters[name] = (this.counters[name] ?? 0) + 1;
     if (scram && !scram.authenticated && !OPEN.has(name))
       throw unauthorized(`Command ${name} requires authentication`);
-    if (name === 'hello' || name === 'isMaster' || name === 'ismaster') return this.greet(body, name, scram);
-    if (name === 'saslStart' || name === 'saslContinue') {
+    const body = plainOf(optionsOf(command));
+    if (greeting) return this.greet(body, name, scram);
+    if (sasl) {
       if (!scram) throw new MongoAnswer(18, 'AuthenticationFailed', 'Authentication failed.');
       return name === 'saslStart' ? scram.start(body) : scram.continue(body);
     }
-    if (body.startTransaction || ('txnNumber' in body && body.autocommit === false)) {
+    // As a server that is no member of a replica set says it, also to retryable writes.
+    if (
+      'txnNumber' in body ||
+      'startTransaction' in body ||
+      name === 'commitTransaction' ||
+      name === 'abortTransaction'
+    ) {
       throw new MongoAnswer(
         20,
         'IllegalOperation',
@@ -168,36 +175,36 @@ class Server {
       );
     }
     const { store, cursors, counters } = this;
-    const context = { store, cursors, counters, db: String(body.$db ?? 'test'), body, typed: request.typed };
-    const writing: Command | undefined = own(writeCommands, name) ?? own(schemaCommands, name);
-    if (writing) {
-      try {
-        return store.transaction(() => writing(context));
-      } catch (thrown) {
-        store.reload();
-        throw thrown;
-      }
+    const context = { store, cursors, counters, db: db ?? String(body.$db ?? 'test'), command, body };
+    if (!work) return (look as Command)(context);
+    try {
+      return store.transaction(() => work(context));
+    } catch (thrown) {
+      store.reload();
+      throw thrown;
     }
-    const reading = own(readCommands, name) ?? own(serverCommands, name);
-    if (reading) return reading(context);
-    if (name === 'commitTransaction' || name === 'abortTransaction')
-      throw notSupported('transactions need a replica set');
-    throw commandNotFound(name);
   }
 
-  private greet(body: Document, name: string, scram: Scram | null): Document {
+  private greet(body: Record<string, unknown>, name: string, scram: Scram | null): Record<string, unknown> {
     const answer = helloAnswer(name !== 'hello');
     answer.connectionId = Long.fromNumber(this.sockets.size);
     if (body.saslSupportedMechs && scram) answer.saslSupportedMechs = ['SCRAM-SHA-256'];
     if (body.speculativeAuthenticate && scram) {
       try {
-        answer.speculativeAuthenticate = scram.start(body.speculativeAuthenticate);
+        answer.speculativeAuthenticate = scram.start(body.speculativeAuthenticate as Record<string, unknown>);
       } catch {
         // As MongoDB: a speculation that fails is left out, and the client starts in earnest.
       }
     }
     return answer;
   }
+}
+
+/** What a command says beside the documents that it carries: those are never taken apart as a whole. */
+function optionsOf(command: Doc): Doc {
+  const options = command.copy();
+  for (const field of ['documents', 'updates', 'deletes', 'pipeline']) options.delete(field);
+  return options;
 }
 
 function own(commands: Record<string, Command>, name: string): Command | undefined {

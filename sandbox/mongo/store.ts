@@ -8,17 +8,17 @@
 import { Database, type Statement } from 'bun:sqlite';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Document, deserialize, serialize } from 'bson';
+import { deserialize, serialize } from 'bson';
+import { Doc } from './document.ts';
 import { duplicateKey, MongoAnswer } from './errors.ts';
-import { encodeField, valuesAt } from './keys.ts';
+import { encodeField, KEYS_VERSION, valuesAt } from './keys.ts';
+import type { Range } from './plan.ts';
 
 export interface IndexSpec {
   name: string;
   key: Record<string, 1 | -1>;
   unique: boolean;
   sparse: boolean;
-  /** What the client sent, answered by listIndexes. */
-  options: Document;
 }
 
 interface Statements {
@@ -27,6 +27,7 @@ interface Statements {
   findKey: Statement;
   up: Statement;
   down: Statement;
+  count: Statement;
 }
 
 export interface Index extends IndexSpec {
@@ -35,9 +36,16 @@ export interface Index extends IndexSpec {
   /** True once a document had an array under an indexed path: several keys may stand for one document. */
   multikey: boolean;
   sql: Statements;
+  /** How many keys lie in the ranges; more than `most` are not counted. */
+  count(ranges: readonly Range[], most: number): number;
 }
 
 export interface Stored {
+  rid: number;
+  document: Doc;
+}
+
+interface Row {
   rid: number;
   bytes: Uint8Array;
 }
@@ -48,7 +56,6 @@ export interface Work {
   keysExamined: number;
 }
 
-export const TYPED = { promoteValues: false, promoteLongs: false, bsonRegExp: false } as const;
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
 export class Collection {
@@ -58,13 +65,13 @@ export class Collection {
   readonly #delete: Statement;
   readonly #get: Statement;
   readonly #page: Statement;
+  readonly #pageBack: Statement;
 
   constructor(
     readonly sqlite: Database,
     readonly id: number,
     readonly db: string,
     readonly name: string,
-    readonly options: Document,
     readonly work: Work,
   ) {
     this.#insert = sqlite.query(`INSERT INTO docs_${id} (doc) VALUES (?) RETURNING rid`);
@@ -72,6 +79,9 @@ export class Collection {
     this.#delete = sqlite.query(`DELETE FROM docs_${id} WHERE rid = ?`);
     this.#get = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid = ?`);
     this.#page = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid > ? ORDER BY rid LIMIT ?`);
+    this.#pageBack = sqlite.query(
+      `SELECT rid, doc AS bytes FROM docs_${id} WHERE rid < ? ORDER BY rid DESC LIMIT ?`,
+    );
   }
 
   get ns(): string {
@@ -87,48 +97,47 @@ export class Collection {
     return (row as { n: number }).n;
   }
 
-  insert(document: Document): number {
-    const bytes = toBytes(document);
-    const { rid } = this.#insert.get(bytes) as { rid: number };
+  insert(document: Doc): void {
+    const { rid } = this.#insert.get(checkedBytes(document)) as { rid: number };
     for (const index of this.indexes) this.#addKeys(index, rid, document);
-    return rid;
   }
 
   /** Puts `after` in the place of `before`, and moves only the index keys that changed. */
-  replace(rid: number, before: Document, after: Document): void {
-    this.#replace.run(toBytes(after), rid);
+  replace(rid: number, before: Doc, after: Doc): void {
+    this.#replace.run(checkedBytes(after), rid);
     for (const index of this.indexes) {
+      if (!touches(index, before, after)) continue;
       const old = keysOf(index, before);
       const now = keysOf(index, after);
       if (now.many) this.#multikey(index);
-      const kept = new Set(now.keys.map(hex));
-      const had = new Set(old.keys.map(hex));
-      for (const key of old.keys) if (!kept.has(hex(key))) index.sql.deleteKey.run(key, rid);
-      for (const key of now.keys) if (!had.has(hex(key))) this.#addKey(index, key, rid, after);
+      for (const [name, key] of old.keys) if (!now.keys.has(name)) index.sql.deleteKey.run(key, rid);
+      for (const [name, key] of now.keys) if (!old.keys.has(name)) this.#addKey(index, key, rid, after);
     }
   }
 
-  delete(rid: number, document: Document): void {
+  delete({ rid, document }: Stored): void {
     this.#delete.run(rid);
     for (const index of this.indexes)
-      for (const key of keysOf(index, document).keys) index.sql.deleteKey.run(key, rid);
+      for (const key of keysOf(index, document).keys.values()) index.sql.deleteKey.run(key, rid);
   }
 
   get(rid: number): Stored | null {
     this.work.docsExamined++;
-    return this.#get.get(rid) as Stored | null;
+    const row = this.#get.get(rid) as Row | null;
+    return row && { rid, document: new Doc(row.bytes) };
   }
 
   /** All documents in the order of their insertion, read page by page so that writes between pages do no harm. */
-  *scan(): Generator<Stored> {
-    for (let after = 0, size = 32; ; size = Math.min(size * 4, 1024)) {
-      const page = this.#page.all(after, size) as Stored[];
-      for (const row of page) {
+  *scan(backwards = false): Generator<Stored> {
+    let from = backwards ? Number.MAX_SAFE_INTEGER : 0;
+    for (let size = 32; ; size = Math.min(size * 4, 1024)) {
+      const page = (backwards ? this.#pageBack : this.#page).all(from, size) as Row[];
+      for (const { rid, bytes } of page) {
         this.work.docsExamined++;
-        yield row;
+        yield { rid, document: new Doc(bytes) };
       }
       if (page.length < size) return;
-      after = (page.at(-1) as Stored).rid;
+      from = (page.at(-1) as Row).rid;
     }
   }
 
@@ -169,6 +178,17 @@ export class Collection {
         down: this.sqlite.query(
           `SELECT key, rid FROM ${table} WHERE key <= ? AND (key, rid) < (?, ?) AND key >= ? ORDER BY key DESC, rid DESC LIMIT ?`,
         ),
+        count: this.sqlite.query(
+          `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
+        ),
+      },
+      count(ranges, most) {
+        let n = 0;
+        for (const { from, to } of ranges) {
+          n += (index.sql.count.get(from, to, most - n) as { n: number }).n;
+          if (n >= most) break;
+        }
+        return n;
       },
     };
     this.indexes.push(index);
@@ -177,19 +197,21 @@ export class Collection {
 
   /** Fills a new index from the documents that are there. */
   fillIndex(index: Index): void {
-    for (const { rid, bytes } of this.scan()) this.#addKeys(index, rid, deserialize(bytes, TYPED));
+    for (const { rid, document } of this.scan()) this.#addKeys(index, rid, document);
   }
 
-  #addKeys(index: Index, rid: number, document: Document): void {
+  #addKeys(index: Index, rid: number, document: Doc): void {
     const { keys, many } = keysOf(index, document);
     if (many) this.#multikey(index);
-    for (const key of keys) this.#addKey(index, key, rid, document);
+    for (const key of keys.values()) this.#addKey(index, key, rid, document);
   }
 
-  #addKey(index: Index, key: Uint8Array, rid: number, document: Document): void {
+  #addKey(index: Index, key: Uint8Array, rid: number, document: Doc): void {
     if (index.unique && index.sql.findKey.get(key, rid)) {
-      const value = index.fields.map(([field]) => [field, plainAt(document, field)]);
-      throw duplicateKey(this.ns, index.name, index.key, Object.fromEntries(value));
+      const value = index.fields.map(
+        ([field]) => [field, valuesAt(document, field).values[0] ?? null] as const,
+      );
+      throw duplicateKey(this.ns, index.name, index.key, Doc.of(value));
     }
     index.sql.insertKey.run(key, rid);
   }
@@ -201,15 +223,13 @@ export class Collection {
   }
 }
 
-function plainAt(document: Document, path: string): unknown {
-  const value = valuesAt(document, path).values[0];
-  return value === undefined ? null : (deserialize(serialize({ value })) as Document).value;
+/** True unless all fields that the index looks at are the same bytes. */
+function touches(index: Index, before: Doc, after: Doc): boolean {
+  return index.fields.some(([field]) => !before.sameField(after, field.split('.')[0] as string));
 }
 
-const hex = (key: Uint8Array) => Buffer.from(key).toString('latin1');
-
-/** The keys that `index` holds of `document`: one, or one for each element of an array. */
-function keysOf(index: Index, document: Document): { keys: Uint8Array[]; many: boolean } {
+/** The keys that `index` holds of `document`, by their bytes as text: one, or one for each element of an array. */
+function keysOf(index: Index, document: Doc): { keys: Map<string, Uint8Array>; many: boolean } {
   let many = false;
   let present = false;
   let keys: number[][] = [[]];
@@ -220,18 +240,21 @@ function keysOf(index: Index, document: Document): { keys: Uint8Array[]; many: b
     const encoded = at.values.map((value) => encodeField(value, direction));
     keys = keys.flatMap((key) => encoded.map((part) => [...key, ...part]));
   }
-  if (index.sparse && !present) return { keys: [], many };
-  const distinct = new Map(keys.map((key) => [hex(new Uint8Array(key)), new Uint8Array(key)]));
-  return { keys: [...distinct.values()], many };
+  if (index.sparse && !present) return { keys: new Map(), many };
+  const named = keys.map((key) => {
+    const bytes = Buffer.from(key);
+    return [bytes.toString('latin1'), bytes] as const;
+  });
+  return { keys: new Map(named), many };
 }
 
-function toBytes(document: Document): Uint8Array {
-  const bytes = serialize(document, { ignoreUndefined: false });
+function checkedBytes(document: Doc): Uint8Array {
+  const { bytes } = document;
   if (bytes.length > MAX_DOCUMENT) {
     throw new MongoAnswer(
       10334,
       'BSONObjectTooLarge',
-      `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and 16793600(16MB)`,
+      `BSONObj size: ${bytes.length} (0x${bytes.length.toString(16).toUpperCase()}) is invalid. Size must be between 0 and 16793600(16MB)`,
     );
   }
   return bytes;
@@ -254,24 +277,33 @@ export class Store {
     this.#sqlite.run('PRAGMA synchronous = NORMAL');
     this.#sqlite.run('PRAGMA locking_mode = EXCLUSIVE');
     this.#sqlite.run(
-      'CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, db TEXT, name TEXT, options BLOB, UNIQUE (db, name))',
+      'CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, db TEXT, name TEXT, UNIQUE (db, name))',
     );
     this.#sqlite.run(
       'CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, collection INTEGER, spec BLOB, multikey INTEGER DEFAULT 0)',
     );
     for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
       this.#load(row);
+    this.#renewKeys();
+  }
+
+  /** Makes the keys anew when those in the file were made by a version that made other ones. */
+  #renewKeys(): void {
+    const { user_version } = this.#sqlite.query('PRAGMA user_version').get() as { user_version: number };
+    if (user_version === KEYS_VERSION) return;
+    this.transaction(() => {
+      for (const collection of this.collections()) {
+        for (const index of collection.indexes) {
+          this.#sqlite.run(`DELETE FROM idx_${index.id}`);
+          collection.fillIndex(index);
+        }
+      }
+      this.#sqlite.run(`PRAGMA user_version = ${KEYS_VERSION}`);
+    });
   }
 
   #load(row: CollectionRow): Collection {
-    const collection = new Collection(
-      this.#sqlite,
-      row.id,
-      row.db,
-      row.name,
-      deserialize(row.options),
-      this.work,
-    );
+    const collection = new Collection(this.#sqlite, row.id, row.db, row.name, this.work);
     const indexes = this.#sqlite.query('SELECT * FROM indexes WHERE collection = ? ORDER BY id').all(row.id);
     for (const index of indexes as IndexRow[]) {
       collection.addIndex(index.id, deserialize(index.spec) as IndexSpec, index.multikey === 1);
@@ -316,17 +348,17 @@ export class Store {
   }
 
   /** The collection, made with its `_id` index when it is not there yet. */
-  ensure(db: string, name: string, options: Document = {}): Collection {
+  ensure(db: string, name: string): Collection {
     const there = this.find(db, name);
     if (there) return there;
     const row = this.#sqlite
-      .query('INSERT INTO collections (db, name, options) VALUES (?, ?, ?) RETURNING *')
-      .get(db, name, serialize(options)) as CollectionRow;
+      .query('INSERT INTO collections (db, name) VALUES (?, ?) RETURNING *')
+      .get(db, name) as CollectionRow;
     this.#sqlite.run(
       `CREATE TABLE docs_${row.id} (rid INTEGER PRIMARY KEY AUTOINCREMENT, doc BLOB NOT NULL)`,
     );
     const collection = this.#load(row);
-    this.createIndex(collection, { name: '_id_', key: { _id: 1 }, unique: true, sparse: false, options: {} });
+    this.createIndex(collection, { name: '_id_', key: { _id: 1 }, unique: true, sparse: false });
     return collection;
   }
 
@@ -381,7 +413,6 @@ interface CollectionRow {
   id: number;
   db: string;
   name: string;
-  options: Uint8Array;
 }
 
 interface IndexRow {

@@ -1,9 +1,11 @@
 /**
- * Update operators on typed documents. Written out here rather than given to mingo, which works on JavaScript numbers:
- * an update of one field would turn the 1.0 of another, or of the same, into 1.
+ * Update operators. A document is copied along the paths that are written and nowhere else: what is not touched keeps its
+ * bytes, and an update of one entry of `fw_states` does not take ten thousand others apart.
  * https://www.mongodb.com/docs/manual/reference/operator/update/
  */
-import { type Document, Double, Int32, Long, Timestamp } from 'bson';
+import { BSONRegExp, Int32, Long, Timestamp } from 'bson';
+import { exactly, isNumber, numberOf } from './arithmetic.ts';
+import { Doc } from './document.ts';
 import {
   badValue,
   conflictingUpdate,
@@ -13,359 +15,385 @@ import {
   pathNotViable,
   typeMismatch,
 } from './errors.ts';
-import { compareValues, isDocument } from './keys.ts';
-import { matcher } from './match.ts';
-import { matchedElement, plain } from './project.ts';
+import { compareValues, isPlace } from './keys.ts';
+import { elementMatch, isOperators, type Matcher, matchedElement, matcher } from './match.ts';
+import { typeName } from './types.ts';
 
 export interface UpdateContext {
-  /** The query (numbers promoted), for the positional `$`. */
-  filter: Document;
-  arrayFilters: Document[];
+  /** The query, for the positional `$`. */
+  filter: Doc;
+  arrayFilters: readonly Doc[];
   /** True when the document is being made by an upsert: `$setOnInsert` applies. */
   inserting: boolean;
   now: Date;
 }
 
-type Operator = (holder: Document | unknown[], key: string, operand: unknown, context: UpdateContext) => void;
+/** What becomes of the value at a path, `undefined` where there is none. `GONE` takes it away. */
+type Operator = (there: unknown, operand: unknown, context: UpdateContext, path: string) => unknown;
+
+const GONE = Symbol('gone');
 
 /** True when `update` replaces the whole document. */
 export function isReplacement(update: unknown): boolean {
-  return isDocument(update) && !Object.keys(update)[0]?.startsWith('$');
+  return update instanceof Doc && !update.firstKey()?.startsWith('$');
 }
 
 /**
- * The document after `update`: a new one, `document` stays as it was. Throws MongoDB's error for an unknown modifier, two
- * modifiers of one path, a change of `_id`, or a path through something that is not a document.
+ * The document after `update`; `document` stays as it was. Throws MongoDB's error for an unknown modifier, two modifiers of
+ * one path, a change of `_id`, or a path through something that is not a document.
  */
-export function applyUpdate(document: Document, update: Document, context: UpdateContext): Document {
+export function applyUpdate(document: Doc, update: unknown, context: UpdateContext): Doc {
   if (Array.isArray(update))
-    throw new MongoAnswer(40324, 'Location40324', 'updates with an aggregation pipeline are not supported');
-  if (isReplacement(update)) {
-    if (Object.keys(update).some((key) => key.startsWith('$')))
-      throw failedToParse('a replacement must not have operators');
-    const { _id, ...rest } = update;
-    if (_id !== undefined && '_id' in document && compareValues(_id, document._id) !== 0) {
-      throw immutableField(
-        "After applying the update, the (immutable) field '_id' was found to have been altered",
-      );
-    }
-    return '_id' in document ? { _id: document._id, ...rest } : update;
-  }
-  const result = clone(document) as Document;
+    throw new MongoAnswer(
+      115,
+      'CommandNotSupported',
+      'updates with an aggregation pipeline are not supported',
+    );
+  if (!(update instanceof Doc)) throw failedToParse('Update argument must be either an object or an array');
+  if (isReplacement(update)) return replaced(document, update);
+  const filters = arrayFilters(context.arrayFilters);
   const touched: string[] = [];
-  for (const [name, fields] of Object.entries(update)) {
-    const operator = OPERATORS[name];
-    if (!operator)
+  const used = new Set<string>();
+  let result = document;
+  for (const [name, fields] of update.entries()) {
+    if (!Object.hasOwn(OPERATORS, name) && name !== '$rename') {
       throw failedToParse(
         `Unknown modifier: ${name}. Expected a valid update modifier or pipeline-style update specified as an array`,
       );
-    if (!isDocument(fields))
-      throw failedToParse(`Modifiers operate on fields but we found type ${typeof fields} instead.`);
-    for (const [path, operand] of Object.entries(fields)) {
-      const clash = touched.find(
-        (other) => other === path || other.startsWith(`${path}.`) || path.startsWith(`${other}.`),
+    }
+    if (!(fields instanceof Doc)) {
+      throw failedToParse(
+        `Modifiers operate on fields but we found type ${typeName(fields)} instead. For example: {$mod: {<field>: ...}} not {${name}: ${String(fields)}}`,
       );
-      if (clash) throw conflictingUpdate(`Updating the path '${path}' would create a conflict at '${clash}'`);
-      touched.push(path);
-      if (name === '$setOnInsert' && !context.inserting) continue;
+    }
+    for (const [path, operand] of fields.entries()) {
+      claim(touched, path);
       if (name === '$rename') {
-        touched.push(String(operand));
-        rename(result, path, String(operand));
+        claim(touched, String(operand));
+        result = renamed(result, path, operand);
         continue;
       }
-      const make = name !== '$unset' && name !== '$pull' && name !== '$pullAll' && name !== '$pop';
-      for (const [holder, key] of places(result, path, document, context, make))
-        operator(holder, key, operand, context);
+      if (name === '$setOnInsert' && !context.inserting) continue;
+      const parts = path.split('.');
+      if (parts.some((part) => part === ''))
+        throw new MongoAnswer(
+          56,
+          'EmptyFieldName',
+          `The update path '${path}' contains an empty field name, which is not allowed.`,
+        );
+      const change = (there: unknown) => (OPERATORS[name] as Operator)(there, operand, context, path);
+      const write = { change, make: !REMOVING.has(name), before: document, context, filters, used };
+      result = written(result, parts, '', write) as Doc;
     }
   }
-  if ('_id' in document && compareValues(document._id, result._id) !== 0) {
+  const idle = [...filters.keys()].find((name) => !used.has(name));
+  if (idle !== undefined)
+    throw failedToParse(`The array filter for identifier '${idle}' was not used in the update`);
+  if ((!context.inserting || document.has('_id')) && compareIds(document, result) !== 0)
     throw immutableField("Performing an update on the path '_id' would modify the immutable field '_id'");
-  }
   return result;
 }
 
-/** The places that a path names: one, or several through `$[]` and `$[name]`. Missing documents on the way are made. */
-function places(
-  root: Document,
-  path: string,
-  before: Document,
-  context: UpdateContext,
-  make: boolean,
-): [Document | unknown[], string][] {
-  let at: { value: Document | unknown[]; path: string }[] = [{ value: root, path: '' }];
-  const parts = path.split('.');
-  if (parts.some((part) => part === ''))
-    throw new MongoAnswer(56, 'EmptyFieldName', `The update path '${path}' contains an empty field name`);
-  for (const [i, raw] of parts.entries()) {
-    const last = i === parts.length - 1;
-    const next: typeof at = [];
-    const ends: [Document | unknown[], string][] = [];
-    for (const { value, path: walked } of at) {
-      for (const part of steps(value, raw, walked, before, context)) {
-        if (last) {
-          checkHolder(value, part, walked);
-          ends.push([value, part]);
-          continue;
-        }
-        const inner = step(value, part, walked, make);
-        if (inner !== undefined) next.push({ value: inner, path: walked ? `${walked}.${part}` : part });
-      }
-    }
-    if (last) return ends;
-    at = next;
-  }
-  return [];
+/** These make nothing where there is nothing. */
+const REMOVING = new Set(['$unset', '$pull', '$pullAll', '$pop']);
+
+function compareIds(before: Doc, after: Doc): number {
+  if (before.has('_id') !== after.has('_id')) return 1;
+  return compareValues(before.get('_id'), after.get('_id'));
 }
 
-/** The keys that one part of a path stands for in `value`. */
-function steps(
-  value: unknown,
-  part: string,
-  walked: string,
-  before: Document,
-  context: UpdateContext,
-): string[] {
-  if (part !== '$' && !part.startsWith('$[')) return [part];
-  if (!Array.isArray(value)) throw badValue(`Cannot apply array updates to non-array element ${walked}`);
+function replaced(document: Doc, update: Doc): Doc {
+  const operator = update.keys().find((key) => key.startsWith('$'));
+  if (operator)
+    throw new MongoAnswer(
+      52,
+      'DollarPrefixedFieldName',
+      `The dollar ($) prefixed field '${operator}' in '${operator}' is not allowed in the context of an update's replacement document.`,
+    );
+  if (!document.has('_id')) return update;
+  if (update.has('_id') && compareIds(document, update) !== 0)
+    throw immutableField(
+      "After applying the update, the (immutable) field '_id' was found to have been altered",
+    );
+  const result = new Doc();
+  result.take('_id', document);
+  for (const key of update.keys()) if (key !== '_id') result.take(key, update);
+  return result;
+}
+
+function claim(touched: string[], path: string): void {
+  const clash = touched.find(
+    (other) => other === path || other.startsWith(`${path}.`) || path.startsWith(`${other}.`),
+  );
+  if (clash !== undefined)
+    throw conflictingUpdate(`Updating the path '${path}' would create a conflict at '${clash}'`);
+  touched.push(path);
+}
+
+function arrayFilters(given: readonly Doc[]): Map<string, Matcher> {
+  const filters = new Map<string, Matcher>();
+  for (const filter of given) {
+    const names = new Set(namesIn(filter));
+    const [name] = names;
+    if (name === undefined || names.size > 1)
+      throw failedToParse('Error parsing array filter: expected a single top-level field name');
+    if (filters.has(name))
+      throw failedToParse(`Found multiple array filters with the same top-level field name ${name}`);
+    filters.set(name, matcher(filter));
+  }
+  return filters;
+}
+
+function namesIn(filter: Doc): string[] {
+  return [...filter.entries()].flatMap(([key, value]) =>
+    key.startsWith('$') ? (value as Doc[]).flatMap(namesIn) : [key.split('.')[0] as string],
+  );
+}
+
+interface Write {
+  change: (there: unknown) => unknown;
+  make: boolean;
+  before: Doc;
+  context: UpdateContext;
+  filters: Map<string, Matcher>;
+  /** The array filters that the paths named. */
+  used: Set<string>;
+}
+
+/** A copy of `holder` with the change at the path `parts`, of which `walked` has been gone already. */
+function written(holder: unknown, parts: readonly string[], walked: string, write: Write): unknown {
+  const [part, ...rest] = parts as [string, ...string[]];
+  if (Array.isArray(holder)) {
+    const copy = [...holder];
+    for (const i of elementsNamed(holder, part, walked, write)) {
+      if (i >= copy.length && !write.make) continue;
+      if (i - copy.length > 1_500_000)
+        throw new MongoAnswer(2, 'BadValue', `can't backfill more than 1500000 elements`);
+      const value = below(copy[i], rest, join(walked, String(i)), write);
+      // MongoDB fills an array with nulls up to the place that is set, and leaves null where an element is unset.
+      while (copy.length < i) copy.push(null);
+      copy[i] = value === GONE ? null : value;
+    }
+    return copy;
+  }
+  if (part === '$' || part.startsWith('$['))
+    throw badValue(`Cannot apply array updates to non-array element ${walked}`);
+  const document = holder as Doc;
+  const there = document.get(part);
+  if (there === undefined && !write.make) return document;
+  const value = below(there, rest, join(walked, part), write);
+  if (value === there) return document;
+  const copy = document.copy();
+  if (value === GONE) copy.delete(part);
+  else copy.set(part, value);
+  return copy;
+}
+
+function below(there: unknown, rest: readonly string[], walked: string, write: Write): unknown {
+  if (rest.length === 0) return write.change(there);
+  if (there === undefined) return written(new Doc(), rest, walked, write);
+  if (there instanceof Doc || Array.isArray(there)) return written(there, rest, walked, write);
+  if (!write.make) return there;
+  const name = walked.split('.').at(-1);
+  throw pathNotViable(`Cannot create field '${rest[0]}' in element {${name}: ${String(there)}}`);
+}
+
+const join = (walked: string, part: string) => (walked ? `${walked}.${part}` : part);
+
+/** The places that one part of a path stands for in an array. */
+function elementsNamed(array: readonly unknown[], part: string, walked: string, write: Write): number[] {
   if (part === '$') {
+    const path = walked.replaceAll(/\.\d+(?=\.|$)/g, '');
     const original = walked
       .split('.')
-      .reduce<unknown>((v, key) => (v as Document | undefined)?.[key], before);
-    const i = matchedElement(
-      Array.isArray(original) ? original : value,
-      walked.replaceAll(/\.\d+(?=\.|$)/g, ''),
-      context.filter,
-    );
+      .reduce<unknown>(
+        (value, key) => (value instanceof Doc ? value.get(key) : (value as unknown[])?.[Number(key)]),
+        write.before,
+      );
+    const i = matchedElement(Array.isArray(original) ? original : array, path, write.context.filter);
     if (i < 0) throw badValue('The positional operator did not find the match needed from the query.');
-    return [String(i)];
+    return [i];
   }
-  const name = part.slice(2, -1);
-  if (name === '') return value.map((_, i) => String(i));
-  const filter = context.arrayFilters.find((f) =>
-    Object.keys(f).some((key) => key === name || key.startsWith(`${name}.`)),
-  );
-  if (!filter) throw badValue(`No array filter found for identifier '${name}' in path '${walked}.${part}'`);
-  const matches = matcher(filter);
-  return value.flatMap((element, i) => (matches({ [name]: plain(element) }) ? [String(i)] : []));
-}
-
-function checkHolder(value: Document | unknown[], part: string, walked: string): void {
-  if (Array.isArray(value) && !/^\d+$/.test(part)) {
-    throw pathNotViable(`Cannot create field '${part}' in element {${walked}: an array}`);
+  if (part.startsWith('$[')) {
+    const name = part.slice(2, -1);
+    if (name === '') return [...array.keys()];
+    const matches = write.filters.get(name);
+    if (!matches)
+      throw badValue(`No array filter found for identifier '${name}' in path '${join(walked, part)}'`);
+    write.used.add(name);
+    return [...array.keys()].filter((i) => matches(Doc.of([[name, array[i]]])));
   }
+  if (isPlace(part)) return [Number(part)];
+  if (!write.make) return [];
+  throw pathNotViable(`Cannot create field '${part}' in element {${walked.split('.').at(-1)}: an array}`);
 }
 
-/** One step along a path. Undefined when nothing is there and nothing is to be made. */
-function step(
-  value: Document | unknown[],
-  part: string,
-  walked: string,
-  make: boolean,
-): Document | unknown[] | undefined {
-  checkHolder(value, part, walked);
-  const holder = value as Document;
-  const there = holder[part];
-  if (there === undefined || (there === null && !(part in holder))) {
-    if (!make) return undefined;
-    if (Array.isArray(value)) pad(value, Number(part));
-    holder[part] = {};
-    return holder[part];
-  }
-  if (isDocument(there) || Array.isArray(there)) return there;
-  if (!make) return undefined;
-  throw pathNotViable(`Cannot create field in element {${part}: ${String(there)}}`);
+/** The array to write to; one is made where nothing is, unless `make` is false: then undefined. */
+function arrayAt(there: unknown, operator: string, path: string, make = true): unknown[] | undefined {
+  if (Array.isArray(there)) return there;
+  if (there === undefined) return make ? [] : undefined;
+  throw badValue(`The field '${path}' must be an array but is of type ${typeName(there)} (${operator})`);
 }
 
-/** MongoDB fills an array with nulls up to the place that is set. */
-function pad(array: unknown[], until: number): void {
-  while (array.length < until) array.push(null);
-}
+const arithmetic =
+  (operator: '$inc' | '$mul'): Operator =>
+  (there, by, _, path) => {
+    const verb = operator === '$inc' ? 'increment' : 'multiply';
+    if (!isNumber(by))
+      throw typeMismatch(`Cannot ${verb} with non-numeric argument: {${path}: ${String(by)}}`);
+    if (there === undefined) return operator === '$inc' ? by : exactly('$mul', by, new Int32(0));
+    if (!isNumber(there)) {
+      throw typeMismatch(
+        `Cannot apply ${operator} to a value of non-numeric type. The field '${path}' is of non-numeric type ${typeName(there)}`,
+      );
+    }
+    return exactly(operator, there, by);
+  };
 
-const get = (holder: Document | unknown[], key: string) => (holder as Document)[key];
-
-function set(holder: Document | unknown[], key: string, value: unknown): void {
-  if (Array.isArray(holder)) pad(holder, Number(key));
-  (holder as Document)[key] = value;
-}
-
-function arrayOf(
-  holder: Document | unknown[],
-  key: string,
-  operator: string,
-  make: boolean,
-): unknown[] | null {
-  const there = get(holder, key);
-  if (there === undefined) {
-    if (!make) return null;
-    set(holder, key, []);
-    return get(holder, key) as unknown[];
-  }
-  if (!Array.isArray(there))
-    throw badValue(`The field '${key}' must be an array but is of type ${typeof there} (${operator})`);
-  return there;
-}
+const set: Operator = (_, operand) => operand;
 
 const OPERATORS: Record<string, Operator> = {
   $set: set,
   $setOnInsert: set,
-  $unset(holder, key) {
-    if (Array.isArray(holder)) {
-      if (Number(key) < holder.length) holder[Number(key)] = null;
-    } else delete holder[key];
+  $unset: () => GONE,
+  $inc: arithmetic('$inc'),
+  $mul: arithmetic('$mul'),
+  $min: (there, operand) => (there === undefined || compareValues(operand, there) < 0 ? operand : there),
+  $max: (there, operand) => (there === undefined || compareValues(operand, there) > 0 ? operand : there),
+  $currentDate(_, operand, { now }, path) {
+    const type = operand instanceof Doc ? operand.get('$type') : operand === true ? 'date' : undefined;
+    if (type === 'timestamp') return new Timestamp({ t: Math.floor(now.getTime() / 1000), i: 1 });
+    if (type !== 'date' && operand !== false)
+      throw badValue(
+        `The value of '${path}' in $currentDate must be true, or {$type: 'date'}, or {$type: 'timestamp'}`,
+      );
+    return now;
   },
-  $rename: set,
-  $inc: (holder, key, operand) => set(holder, key, arithmetic('$inc', get(holder, key), operand)),
-  $mul: (holder, key, operand) => set(holder, key, arithmetic('$mul', get(holder, key), operand)),
-  $min(holder, key, operand) {
-    const there = get(holder, key);
-    if (there === undefined || compareValues(operand, there) < 0) set(holder, key, operand);
+  $bit(there, operand, _, path) {
+    const steps = operand instanceof Doc ? [...operand.entries()] : [];
+    if (steps.length === 0)
+      throw badValue(`You must pass in at least one bitwise operation to $bit for ${path}`);
+    return steps.reduce<unknown>((value, [how, by]) => bitwise(value ?? new Int32(0), how, by), there);
   },
-  $max(holder, key, operand) {
-    const there = get(holder, key);
-    if (there === undefined || compareValues(operand, there) > 0) set(holder, key, operand);
-  },
-  $currentDate(holder, key, operand, { now }) {
-    const timestamp = isDocument(operand) && operand.$type === 'timestamp';
-    set(holder, key, timestamp ? new Timestamp({ t: Math.floor(now.getTime() / 1000), i: 1 }) : now);
-  },
-  $bit(holder, key, operand) {
-    const there = plain(get(holder, key) ?? 0) as number;
-    const [[how, by]] = Object.entries(operand as Document) as [[string, unknown]];
-    const n = plain(by) as number;
-    const result = { and: there & n, or: there | n, xor: there ^ n }[how];
-    if (result === undefined) throw badValue(`unknown $bit operation: ${how}`);
-    set(holder, key, new Int32(result));
-  },
-  $push(holder, key, operand) {
-    const array = arrayOf(holder, key, '$push', true) as unknown[];
-    const { values, position, slice, sort } = eachOf(operand, ['$position', '$slice', '$sort']);
+  $push(there, operand, _, path) {
+    const array = [...(arrayAt(there, '$push', path) as unknown[])];
+    const { values, position, slice, sort } = eachOf(operand, '$push');
     array.splice(position ?? array.length, 0, ...values);
     if (sort !== undefined) sortArray(array, sort);
-    if (slice !== undefined)
-      array.splice(0, array.length, ...(slice < 0 ? array.slice(slice) : array.slice(0, slice)));
+    if (slice === undefined) return array;
+    return slice < 0 ? array.slice(slice) : array.slice(0, slice);
   },
-  $addToSet(holder, key, operand) {
-    const array = arrayOf(holder, key, '$addToSet', true) as unknown[];
-    for (const value of eachOf(operand, []).values) {
-      if (!array.some((there) => compareValues(there, value) === 0)) array.push(value);
+  $addToSet(there, operand, _, path) {
+    const array = [...(arrayAt(there, '$addToSet', path) as unknown[])];
+    for (const value of eachOf(operand, '$addToSet').values) {
+      if (!array.some((element) => compareValues(element, value) === 0)) array.push(value);
     }
+    return array;
   },
-  $pop(holder, key, operand) {
-    const array = arrayOf(holder, key, '$pop', false);
-    if (Number(plain(operand)) < 0) array?.shift();
-    else array?.pop();
+  $pop(there, operand, _, path) {
+    const end = isNumber(operand) ? numberOf(operand) : Number.NaN;
+    if (end !== 1 && end !== -1) throw failedToParse(`$pop expects 1 or -1, found: ${String(operand)}`);
+    return end < 0
+      ? arrayAt(there, '$pop', path, false)?.slice(1)
+      : arrayAt(there, '$pop', path, false)?.slice(0, -1);
   },
-  $pull(holder, key, operand) {
-    const array = arrayOf(holder, key, '$pull', false);
-    if (!array) return;
-    const condition = plain(operand);
-    const operators = isDocument(condition) && Object.keys(condition)[0]?.startsWith('$');
-    const matches = isDocument(condition) && !operators ? matcher(condition) : null;
-    const test = matches ? null : matcher({ v: condition });
-    const gone = (v: unknown) =>
-      matches
-        ? isDocument(v) && matches(plain(v) as Document)
-        : (test as (d: Document) => boolean)({ v: plain(v) });
-    set(
-      holder,
-      key,
-      array.filter((value) => !gone(value)),
-    );
+  $pull(there, operand, _, path) {
+    const goes = pulled(operand);
+    return arrayAt(there, '$pull', path, false)?.filter((element) => !goes(element));
   },
-  $pullAll(holder, key, operand) {
-    const array = arrayOf(holder, key, '$pullAll', false);
-    if (!array) return;
-    if (!Array.isArray(operand)) throw badValue('$pullAll requires an array argument');
-    set(
-      holder,
-      key,
-      array.filter((value) => !operand.some((gone) => compareValues(gone, value) === 0)),
+  $pullAll(there, operand, _, path) {
+    if (!Array.isArray(operand))
+      throw badValue(`$pullAll requires an array argument but was given a ${typeName(operand)}`);
+    return arrayAt(there, '$pullAll', path, false)?.filter(
+      (element) => !operand.some((gone) => compareValues(gone, element) === 0),
     );
   },
 };
 
-function eachOf(
-  operand: unknown,
-  modifiers: string[],
-): { values: unknown[]; position?: number; slice?: number; sort?: unknown } {
-  if (!isDocument(operand) || !('$each' in operand)) return { values: [operand] };
-  const unknown = Object.keys(operand).find((key) => key !== '$each' && !modifiers.includes(key));
-  if (unknown) throw badValue(`Unrecognized clause in $push: ${unknown}`);
-  if (!Array.isArray(operand.$each)) throw badValue('The argument to $each in $push must be an array');
-  const number = (key: string) => (operand[key] === undefined ? undefined : Number(plain(operand[key])));
-  return {
-    values: operand.$each,
-    position: number('$position'),
-    slice: number('$slice'),
-    sort: operand.$sort,
+/** A document says what documents in the array have; operators, or a value, what elements are. */
+function pulled(operand: unknown): (element: unknown) => boolean {
+  if (operand instanceof Doc && !isOperators(operand)) {
+    const matches = matcher(operand);
+    return (element) => element instanceof Doc && matches(element);
+  }
+  if (isOperators(operand)) return elementMatch(operand);
+  if (operand instanceof BSONRegExp) return elementMatch(Doc.of([['$regex', operand]]));
+  return (element) => compareValues(element, operand) === 0;
+}
+
+function bitwise(value: unknown, how: string, by: unknown): unknown {
+  const whole = [value, by].every((one) => one instanceof Int32 || one instanceof Long);
+  if (!whole) throw badValue('Cannot apply $bit to a value of non-integral type');
+  const [a, b] = [BigInt(String(value)), BigInt(String(by))];
+  const results: Record<string, bigint> = { and: a & b, or: a | b, xor: a ^ b };
+  const result = results[how];
+  if (result === undefined)
+    throw badValue(
+      `The $bit modifier only supports 'and', 'or', and 'xor', not '${how}' which is an unknown operator`,
+    );
+  return value instanceof Long || by instanceof Long ? Long.fromBigInt(result) : new Int32(Number(result));
+}
+
+interface Each {
+  values: unknown[];
+  position?: number;
+  slice?: number;
+  sort?: unknown;
+}
+
+function eachOf(operand: unknown, operator: '$push' | '$addToSet'): Each {
+  if (!(operand instanceof Doc) || !operand.has('$each')) return { values: [operand] };
+  const known = operator === '$push' ? ['$each', '$position', '$slice', '$sort'] : ['$each'];
+  const stranger = operand.keys().find((key) => !known.includes(key));
+  if (stranger !== undefined) throw badValue(`Unrecognized clause in ${operator}: ${stranger}`);
+  const values = operand.get('$each');
+  if (!Array.isArray(values)) {
+    const message = `The argument to $each in ${operator} must be an array but it was of type ${typeName(values)}`;
+    throw operator === '$push' ? badValue(message) : typeMismatch(message);
+  }
+  const number = (key: string) => {
+    const value = operand.get(key);
+    if (value === undefined) return undefined;
+    if (!isNumber(value) || !Number.isInteger(numberOf(value)))
+      throw badValue(`The value for ${key} must be an integer value but was given type: ${typeName(value)}`);
+    return numberOf(value);
   };
+  return { values, position: number('$position'), slice: number('$slice'), sort: operand.get('$sort') };
 }
 
 function sortArray(array: unknown[], sort: unknown): void {
-  if (!isDocument(sort)) {
-    const direction = Number(plain(sort));
+  if (!(sort instanceof Doc)) {
+    const direction = isNumber(sort) ? numberOf(sort) : 0;
+    if (direction !== 1 && direction !== -1) throw badValue('The $sort element value must be either 1 or -1');
     array.sort((a, b) => direction * compareValues(a, b));
     return;
   }
-  const at = (value: unknown, path: string) =>
-    path.split('.').reduce<unknown>((v, part) => (isDocument(v) ? v[part] : undefined), value);
+  const order = [...sort.entries()].map(([path, way]) => [path.split('.'), numberOf(way)] as const);
+  const at = (value: unknown, path: readonly string[]) =>
+    path.reduce<unknown>((inner, part) => (inner instanceof Doc ? inner.get(part) : undefined), value);
   array.sort((a, b) => {
-    for (const [path, direction] of Object.entries(sort)) {
-      const order = Number(plain(direction)) * compareValues(at(a, path), at(b, path));
-      if (order !== 0) return order;
+    for (const [path, direction] of order) {
+      const by = direction * compareValues(at(a, path), at(b, path));
+      if (by !== 0) return by;
     }
     return 0;
   });
 }
 
-function rename(root: Document, from: string, to: string): void {
-  const walk = (path: string) => {
-    const parts = path.split('.');
-    const key = parts.pop() as string;
-    return { parts, key };
-  };
-  const source = walk(from);
-  const holder = source.parts.reduce<unknown>((v, part) => (isDocument(v) ? v[part] : undefined), root);
-  if (!isDocument(holder) || !(source.key in holder)) return;
-  const value = holder[source.key];
-  delete holder[source.key];
-  const target = walk(to);
-  let into: Document = root;
-  for (const part of target.parts) {
-    const next = step(into, part, '', true);
-    if (Array.isArray(next)) throw badValue('The destination field of a $rename cannot be an array element');
-    into = next as Document;
-  }
-  into[target.key] = value;
+function renamed(root: Doc, from: string, to: unknown): Doc {
+  if (typeof to !== 'string')
+    throw badValue(`The 'to' field for $rename must be a string: ${from}: ${String(to)}`);
+  const at = (path: readonly string[]) =>
+    path.reduce<unknown>((value, part) => {
+      if (Array.isArray(value))
+        throw badValue(`The source field of $rename cannot be an array element: '${from}'`);
+      return value instanceof Doc ? value.get(part) : undefined;
+    }, root);
+  const value = at(from.split('.'));
+  if (value === undefined) return root;
+  const write = { before: root, context: NOWHERE, filters: new Map(), used: new Set<string>() };
+  const without = written(root, from.split('.'), '', { ...write, make: false, change: () => GONE });
+  return written(without, to.split('.'), '', { ...write, make: true, change: () => value }) as Doc;
 }
 
-/** Sums and products keep the wider type: int32, int64 (also when an int32 overflows), double. */
-function arithmetic(operator: '$inc' | '$mul', there: unknown, by: unknown): unknown {
-  if (!isNumber(by))
-    throw typeMismatch(`Cannot ${operator === '$inc' ? 'increment' : 'multiply'} with non-numeric argument`);
-  if (there === undefined) return operator === '$inc' ? by : arithmetic('$mul', by, new Int32(0));
-  if (!isNumber(there)) throw typeMismatch(`Cannot apply ${operator} to a value of non-numeric type`);
-  if (isDouble(there) || isDouble(by)) {
-    const [a, b] = [Number(String(there)), Number(String(by))];
-    return new Double(operator === '$inc' ? a + b : a * b);
-  }
-  const [a, b] = [BigInt(String(there)), BigInt(String(by))];
-  const exact = operator === '$inc' ? a + b : a * b;
-  const wide = there instanceof Long || by instanceof Long || BigInt.asIntN(32, exact) !== exact;
-  if (BigInt.asIntN(64, exact) !== exact)
-    throw badValue(`Failed to apply ${operator} operations to current value`);
-  return wide ? Long.fromBigInt(exact) : new Int32(Number(exact));
-}
-
-const isDouble = (value: unknown) =>
-  value instanceof Double || (typeof value === 'number' && !Number.isInteger(value));
-const isNumber = (value: unknown) =>
-  value instanceof Int32 || value instanceof Double || value instanceof Long || typeof value === 'number';
-
-function clone(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(clone);
-  if (!isDocument(value)) return value;
-  const copy: Document = {};
-  for (const [key, inner] of Object.entries(value)) copy[key] = clone(inner);
-  return copy;
-}
+const NOWHERE: UpdateContext = { filter: new Doc(), arrayFilters: [], inserting: false, now: new Date(0) };

@@ -1,12 +1,13 @@
 /** Commands that write: insert, update, delete, findAndModify. Each runs in the transaction that the server opened. */
-import { type Document, deserialize, ObjectId } from 'bson';
+import { ObjectId } from 'bson';
 import { type Command, type Context, nameOf } from './command.ts';
+import { Doc } from './document.ts';
 import { badValue, failedToParse, MongoAnswer } from './errors.ts';
-import { isDocument } from './keys.ts';
-import { checkFilter } from './match.ts';
-import { projector } from './project.ts';
-import { type Found, run } from './query.ts';
-import { type Collection, TYPED } from './store.ts';
+import { truthy } from './expression.ts';
+import { isOperators } from './match.ts';
+import { projector, put } from './project.ts';
+import { run } from './query.ts';
+import type { Collection, Stored } from './store.ts';
 import { applyUpdate, isReplacement } from './update.ts';
 
 interface WriteError {
@@ -16,15 +17,20 @@ interface WriteError {
 }
 
 /** Runs one write after the other. A failed one is undone and reported; ordered bulks stop there. */
-function each<T>(
-  context: Context,
-  items: readonly T[],
-  work: (item: T, index: number) => void,
-): WriteError[] {
+function each(context: Context, field: string, work: (item: Doc, index: number) => void): WriteError[] {
+  const items = context.command.get(field);
+  if (!Array.isArray(items) || items.length === 0 || items.length > MOST_WRITES) {
+    const n = Array.isArray(items) ? items.length : 0;
+    throw new MongoAnswer(
+      16,
+      'InvalidLength',
+      `Write batch sizes must be between 1 and ${MOST_WRITES}. Got ${n} operations.`,
+    );
+  }
   const errors: WriteError[] = [];
   for (const [index, item] of items.entries()) {
     try {
-      context.store.savepoint(() => work(item, index));
+      context.store.savepoint(() => work(item as Doc, index));
     } catch (thrown) {
       if (!(thrown instanceof MongoAnswer)) throw thrown;
       errors.push({ index, code: thrown.code, errmsg: thrown.message, ...thrown.fields });
@@ -34,112 +40,117 @@ function each<T>(
   return errors;
 }
 
+const MOST_WRITES = 100_000;
+
 const withErrors = (errors: WriteError[]) => (errors.length > 0 ? { writeErrors: errors } : {});
 
 /** `_id` first, made here when the client did not. */
-function withId(document: Document): Document {
-  if ('_id' in document) {
-    if (Array.isArray(document._id)) throw badValue("The '_id' value cannot be of type array");
-    if (Object.keys(document)[0] === '_id') return document;
-  }
-  const { _id = new ObjectId(), ...rest } = document;
-  return { _id, ...rest };
+function withId(document: Doc): Doc {
+  const id = document.get('_id');
+  if (Array.isArray(id)) throw badValue("The '_id' value cannot be of type array");
+  if (isOperators(id))
+    throw new MongoAnswer(
+      52,
+      'DollarPrefixedFieldName',
+      "The '_id' value cannot have fields that start with '$'",
+    );
+  if (document.firstKey() === '_id') return document;
+  const result = new Doc();
+  if (id === undefined) result.set('_id', new ObjectId());
+  else result.take('_id', document);
+  for (const key of document.keys()) if (key !== '_id') result.take(key, document);
+  return result;
 }
 
 const insert: Command = (context) => {
-  const documents = context.typed.documents as Document[];
-  if (!Array.isArray(documents) || documents.length === 0)
-    throw badValue('Write batch sizes must be between 1 and 100000.');
   const collection = context.store.ensure(context.db, nameOf(context, 'insert'));
   let n = 0;
-  const errors = each(context, documents, (document) => {
+  const errors = each(context, 'documents', (document) => {
     collection.insert(withId(document));
     n++;
   });
   return { n, ...withErrors(errors) };
 };
 
+/** What an update statement, or a findAndModify, says. */
+interface Change {
+  filter: Doc;
+  update: unknown;
+  arrayFilters: readonly Doc[];
+}
+
+function changeOf(statement: Doc, filter: string, update: string): Change {
+  if (statement.get('collation')) throw badValue('collation is not supported');
+  return {
+    filter: (statement.get(filter) as Doc | undefined) ?? new Doc(),
+    update: statement.get(update),
+    arrayFilters: (statement.get('arrayFilters') as Doc[] | undefined) ?? [],
+  };
+}
+
 const update: Command = (context) => {
   const collection = context.store.ensure(context.db, nameOf(context, 'update'));
   let n = 0;
   let nModified = 0;
   const upserted: { index: number; _id: unknown }[] = [];
-  const statements = context.body.updates as Document[];
-  const errors = each(context, statements, (statement, index) => {
-    const typed = context.typed.updates[index] as Document;
-    if (statement.collation) throw badValue('collation is not supported');
-    if (statement.multi && isReplacement(typed.u))
+  const errors = each(context, 'updates', (statement, index) => {
+    const change = changeOf(statement, 'q', 'u');
+    const multi = truthy(statement.get('multi'));
+    if (multi && isReplacement(change.update))
       throw failedToParse('multi update is not supported for replacement-style update');
-    checkFilter(statement.q);
-    const found = [
-      ...run(collection, { filter: statement.q, limit: statement.multi ? 0 : 1, sort: statement.sort }),
-    ];
+    const query = {
+      filter: change.filter,
+      limit: multi ? 0 : 1,
+      sort: statement.get('sort') as Doc | undefined,
+      hint: statement.get('hint'),
+    };
+    const found = [...run(collection, query)];
     for (const one of found) {
-      const { changed } = modify(collection, one, statement.q, typed.u, statement.arrayFilters);
+      const { changed } = modify(collection, one, change);
       n++;
       if (changed) nModified++;
     }
-    if (found.length === 0 && statement.upsert) {
-      const document = upsert(collection, typed.q, statement.q, typed.u, statement.arrayFilters);
-      upserted.push({ index, _id: document._id });
+    if (found.length === 0 && truthy(statement.get('upsert'))) {
+      const document = upsert(collection, change);
+      upserted.push({ index, _id: document.get('_id') });
       n++;
     }
   });
   return { n, nModified, ...(upserted.length > 0 && { upserted }), ...withErrors(errors) };
 };
 
-function modify(
-  collection: Collection,
-  found: Found,
-  filter: Document,
-  change: Document,
-  arrayFilters: Document[] = [],
-) {
-  const before = deserialize(found.bytes, TYPED);
-  const after = applyUpdate(before, change, { filter, arrayFilters, inserting: false, now: new Date() });
-  const changed = !Bun.deepEquals(before, after, true) || keyOrder(before) !== keyOrder(after);
-  if (changed) collection.replace(found.rid, before, after);
-  return { before, after, changed };
+function modify(collection: Collection, { rid, document }: Stored, change: Change) {
+  const { filter, arrayFilters } = change;
+  const context = { filter, arrayFilters, inserting: false, now: new Date() };
+  const after = applyUpdate(document, change.update, context);
+  const changed = after !== document && !after.bytes.equals(document.bytes);
+  if (changed) collection.replace(rid, document, after);
+  return { after, changed };
 }
 
-const keyOrder = (document: Document) => Object.keys(document).join('\0');
-
-/** A new document from the equalities of the query and the update. */
-function upsert(
-  collection: Collection,
-  typedQuery: Document,
-  filter: Document,
-  change: Document,
-  arrayFilters: Document[] = [],
-): Document {
-  const seed: Document = {};
-  if (isReplacement(change)) {
-    const id = equalities(typedQuery).get('_id');
-    const document = withId(id !== undefined && !('_id' in change) ? { _id: id, ...change } : change);
-    collection.insert(document);
-    return document;
-  }
-  for (const [path, value] of equalities(typedQuery)) {
-    const parts = path.split('.');
-    const last = parts.pop() as string;
-    let at = seed;
-    for (const part of parts) at = at[part] = isDocument(at[part]) ? (at[part] as Document) : {};
-    at[last] = value;
-  }
+/** Puts a new document in, made of the equalities of the query and the update. */
+function upsert(collection: Collection, { filter, update, arrayFilters }: Change): Doc {
+  const known = equalities(filter);
+  let seed = new Doc();
+  if (isReplacement(update)) {
+    if (known.has('_id')) seed.set('_id', known.get('_id'));
+  } else for (const [path, value] of known) seed = put(seed, path.split('.'), value);
   const document = withId(
-    applyUpdate(seed, change, { filter, arrayFilters, inserting: true, now: new Date() }),
+    applyUpdate(seed, update, { filter, arrayFilters, inserting: true, now: new Date() }),
   );
   collection.insert(document);
   return document;
 }
 
-function equalities(query: Document, found = new Map<string, unknown>()): Map<string, unknown> {
-  for (const [path, value] of Object.entries(query)) {
-    if (path === '$and') for (const part of value as Document[]) equalities(part, found);
+function equalities(query: Doc, found = new Map<string, unknown>()): Map<string, unknown> {
+  for (const [path, value] of query.entries()) {
+    if (path === '$and' || (path === '$or' && (value as Doc[]).length === 1))
+      for (const part of value as Doc[]) equalities(part, found);
     else if (path.startsWith('$')) continue;
-    else if (isDocument(value) && Object.keys(value)[0]?.startsWith('$')) {
-      if ('$eq' in value) found.set(path, value.$eq);
-      else if (Array.isArray(value.$in) && value.$in.length === 1) found.set(path, value.$in[0]);
+    else if (isOperators(value)) {
+      const one = value.get('$in') ?? value.get('$all');
+      if (value.has('$eq')) found.set(path, value.get('$eq'));
+      else if (Array.isArray(one) && one.length === 1) found.set(path, one[0]);
     } else found.set(path, value);
   }
   return found;
@@ -148,11 +159,13 @@ function equalities(query: Document, found = new Map<string, unknown>()): Map<st
 const remove: Command = (context) => {
   const collection = context.store.find(context.db, nameOf(context, 'delete'));
   let n = 0;
-  const errors = each(context, context.body.deletes as Document[], (statement) => {
-    checkFilter(statement.q);
-    if (!collection) return;
-    for (const found of [...run(collection, { filter: statement.q, limit: statement.limit ? 1 : 0 })]) {
-      collection.delete(found.rid, deserialize(found.bytes, TYPED));
+  const errors = each(context, 'deletes', (statement) => {
+    const filter = statement.get('q') as Doc;
+    const limit = truthy(statement.get('limit')) ? 1 : 0;
+    for (const found of collection
+      ? [...run(collection, { filter, limit, hint: statement.get('hint') })]
+      : []) {
+      collection?.delete(found);
       n++;
     }
   });
@@ -160,31 +173,32 @@ const remove: Command = (context) => {
 };
 
 const findAndModify: Command = (context) => {
-  const { body, typed } = context;
-  const command = 'findAndModify' in body ? 'findAndModify' : 'findandmodify';
-  const collection = context.store.ensure(context.db, nameOf(context, command));
-  const filter: Document = body.query ?? {};
-  checkFilter(filter);
+  const { body, command } = context;
+  const name = nameOf(context, command.has('findAndModify') ? 'findAndModify' : 'findandmodify');
   if (body.remove && (body.update || body.new || body.upsert))
     throw failedToParse('Cannot specify both an update and remove=true, new or upsert');
   if (!body.remove && !body.update) throw failedToParse('Either an update or remove=true must be specified');
-  const project = projector(body.fields, filter) ?? ((document: Document) => document);
-  const [found] = [...run(collection, { filter, sort: body.sort, limit: 1 })];
+  const collection = context.store.ensure(context.db, name);
+  const change = changeOf(command, 'query', 'update');
+  const { filter } = change;
+  const show = projector(command.get('fields'), filter) ?? ((document: Doc) => document);
+  const sort = command.get('sort') as Doc | undefined;
+  const [found] = run(collection, { filter, sort, limit: 1, hint: command.get('hint') });
   if (body.remove) {
     if (!found) return { lastErrorObject: { n: 0 }, value: null };
-    const document = deserialize(found.bytes, TYPED);
-    collection.delete(found.rid, document);
-    return { lastErrorObject: { n: 1 }, value: project(document) };
+    collection.delete(found);
+    return { lastErrorObject: { n: 1 }, value: show(found.document) };
   }
   if (found) {
-    const { before, after } = modify(collection, found, filter, typed.update, body.arrayFilters);
-    return { lastErrorObject: { n: 1, updatedExisting: true }, value: project(body.new ? after : before) };
+    const { after } = modify(collection, found, change);
+    const value = show(body.new ? after : found.document);
+    return { lastErrorObject: { n: 1, updatedExisting: true }, value };
   }
   if (!body.upsert) return { lastErrorObject: { n: 0, updatedExisting: false }, value: null };
-  const document = upsert(collection, typed.query ?? {}, filter, typed.update, body.arrayFilters);
+  const document = upsert(collection, change);
   return {
-    lastErrorObject: { n: 1, updatedExisting: false, upserted: document._id },
-    value: body.new ? project(document) : null,
+    lastErrorObject: { n: 1, updatedExisting: false, upserted: document.get('_id') },
+    value: body.new ? show(document) : null,
   };
 };
 

@@ -1,0 +1,415 @@
+/**
+ * A BSON document that is read where it lies: fields are found in the bytes, decoded when asked for, and written back as the
+ * very same bytes unless they were set. So no field changes its type, its place or a single bit because another was read
+ * or written, and a small change of a large document costs little more than copying it.
+ *
+ * Decoded, a document is a `Doc`, an array a plain array, a number an Int32, Double, Long or Decimal128 (never a bare
+ * JavaScript number, which would forget which of them it was), and everything else as `bson` has it. JavaScript objects
+ * would not do for documents: they put keys that look like numbers first, and `fw_states` is made of those.
+ * https://bsonspec.org/spec.html
+ */
+import { Double, deserialize, Int32, Long, ObjectId, serialize } from 'bson';
+
+const TYPE = {
+  double: 0x01,
+  string: 0x02,
+  document: 0x03,
+  array: 0x04,
+  objectId: 0x07,
+  boolean: 0x08,
+  date: 0x09,
+  null: 0x0a,
+  regex: 0x0b,
+  int32: 0x10,
+  int64: 0x12,
+} as const;
+
+/** A field: still in the bytes [at, end) of `source`, its value from `from` on; or set, then `source` is null. */
+interface Slot {
+  source: Buffer | null;
+  at: number;
+  from: number;
+  end: number;
+  value: unknown;
+}
+
+/** Not decoded yet. */
+const UNREAD = Symbol('unread');
+
+export class Doc {
+  /** The bytes, until something is set. */
+  #bytes: Buffer | null;
+  #fields: Map<string, Slot> | null = null;
+
+  /** The document in `bytes`, which must not change afterwards. Without: an empty one. */
+  constructor(bytes: Uint8Array = EMPTY) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  static of(entries: Iterable<readonly [string, unknown]>): Doc {
+    const document = new Doc();
+    for (const [key, value] of entries) document.set(key, value);
+    return document;
+  }
+
+  get #slots(): Map<string, Slot> {
+    this.#fields ??= fieldsOf(this.#bytes as Buffer);
+    return this.#fields;
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  has(key: string): boolean {
+    return this.#slots.has(key);
+  }
+
+  /** Undefined when there is no such field. What comes back must not be changed: copy it, change the copy, `set` it. */
+  get(key: string): unknown {
+    const slot = this.#slots.get(key);
+    return slot && read(slot);
+  }
+
+  /** In its place when it is there already, else at the end. */
+  set(key: string, value: unknown): void {
+    this.#slots.set(key, { source: null, at: 0, from: 0, end: 0, value });
+    this.#bytes = null;
+  }
+
+  delete(key: string): boolean {
+    const was = this.#slots.delete(key);
+    if (was) this.#bytes = null;
+    return was;
+  }
+
+  keys(): string[] {
+    return [...this.#slots.keys()];
+  }
+
+  firstKey(): string | undefined {
+    return this.#slots.keys().next().value;
+  }
+
+  *entries(): Generator<[string, unknown]> {
+    for (const [key, slot] of this.#slots) yield [key, read(slot)];
+  }
+
+  /** A document of the same fields, to change. */
+  copy(): Doc {
+    const copy = new Doc();
+    copy.#bytes = this.#bytes;
+    copy.#fields = new Map(this.#slots);
+    return copy;
+  }
+
+  /** Takes over a field of another document as it is, without decoding it. */
+  take(key: string, from: Doc): void {
+    const slot = from.#slots.get(key);
+    if (!slot) return;
+    this.#slots.set(key, slot);
+    this.#bytes = null;
+  }
+
+  /** True when both have the same bytes there, or neither has the field. A field that was set counts as another. */
+  sameField(other: Doc, key: string): boolean {
+    const [a, b] = [this.#slots.get(key), other.#slots.get(key)];
+    if (a === b) return true;
+    return !!a?.source && !!b?.source && a.source.compare(b.source, b.at, b.end, a.at, a.end) === 0;
+  }
+
+  get bytes(): Buffer {
+    if (!this.#bytes) {
+      const writer = new Writer();
+      this.writeTo(writer);
+      this.#bytes = writer.done();
+    }
+    return this.#bytes;
+  }
+
+  /** Neighbours that were not touched are copied in one piece. */
+  writeTo(writer: Writer): void {
+    if (this.#bytes) {
+      writer.copy(this.#bytes, 0, this.#bytes.length);
+      return;
+    }
+    const start = writer.open();
+    let run: { source: Buffer; at: number; end: number } | null = null;
+    for (const [key, { source, at, end, value }] of this.#slots) {
+      if (run && source === run.source && at === run.end) {
+        run.end = end;
+        continue;
+      }
+      if (run) writer.copy(run.source, run.at, run.end);
+      run = source && { source, at, end };
+      if (!source) writer.element(key, value);
+    }
+    if (run) writer.copy(run.source, run.at, run.end);
+    writer.close(start);
+  }
+}
+
+const EMPTY = Buffer.from([5, 0, 0, 0, 0]);
+
+function read(slot: Slot): unknown {
+  if (slot.value === UNREAD) slot.value = decode(slot.source as Buffer, slot);
+  return slot.value;
+}
+
+/** Finds the fields. Throws when the bytes are no BSON document. */
+function fieldsOf(bytes: Buffer): Map<string, Slot> {
+  const fields = new Map<string, Slot>();
+  walk(bytes, (slot) => fields.set(nameAt(bytes, slot.at + 1, slot.from - 1), slot));
+  return fields;
+}
+
+function elementsOf(bytes: Buffer): unknown[] {
+  const elements: unknown[] = [];
+  walk(bytes, (slot) => elements.push(decode(bytes, slot)));
+  return elements;
+}
+
+function walk(bytes: Buffer, visit: (slot: Slot) => void): void {
+  const last = bytes.length - 1;
+  if (last < 4 || bytes.readInt32LE(0) !== bytes.length || bytes[last] !== 0)
+    throw new Error('not a BSON document');
+  for (let at = 4; at < last; ) {
+    let from = at + 1;
+    // Names are short: quicker than `indexOf`.
+    while (bytes[from++] !== 0) if (from > last) break;
+    const end = from + sizeOf(bytes[at] as number, bytes, from);
+    if (end > last) throw new Error('a BSON field that runs over its document');
+    visit({ source: bytes, at, from, end, value: UNREAD });
+    at = end;
+  }
+}
+
+function nameAt(bytes: Buffer, from: number, to: number): string {
+  let name = '';
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    if (byte > 0x7f) return bytes.toString('utf8', from, to);
+    name += String.fromCharCode(byte);
+  }
+  return name;
+}
+
+/** How many bytes a value of `type` at `from` takes. */
+function sizeOf(type: number, bytes: Buffer, from: number): number {
+  switch (type) {
+    case TYPE.double:
+    case TYPE.date:
+    case TYPE.int64:
+    case 0x11: // Timestamp
+      return 8;
+    case TYPE.string:
+    case 0x0d: // code
+    case 0x0e: // symbol
+      return 4 + bytes.readInt32LE(from);
+    case TYPE.document:
+    case TYPE.array:
+    case 0x0f: // code with scope
+      return bytes.readInt32LE(from);
+    case 0x05: // binary
+      return 5 + bytes.readInt32LE(from);
+    case 0x06: // undefined
+    case TYPE.null:
+    case 0xff: // MinKey
+    case 0x7f: // MaxKey
+      return 0;
+    case TYPE.objectId:
+      return 12;
+    case TYPE.boolean:
+      return 1;
+    case TYPE.regex:
+      return bytes.indexOf(0, bytes.indexOf(0, from) + 1) + 1 - from;
+    case 0x0c: // DBPointer
+      return 4 + bytes.readInt32LE(from) + 12;
+    case TYPE.int32:
+      return 4;
+    case 0x13: // Decimal128
+      return 16;
+  }
+  throw new Error(`BSON has no type ${type}`);
+}
+
+const AS_IS = { promoteValues: false, promoteLongs: false, bsonRegExp: true } as const;
+
+function decode(bytes: Buffer, { at, from, end }: Slot): unknown {
+  switch (bytes[at]) {
+    case TYPE.double:
+      return new Double(bytes.readDoubleLE(from));
+    case TYPE.string:
+      return bytes.toString('utf8', from + 4, end - 1);
+    case TYPE.document:
+      return new Doc(bytes.subarray(from, end));
+    case TYPE.array:
+      return elementsOf(bytes.subarray(from, end));
+    case TYPE.objectId:
+      return new ObjectId(bytes.subarray(from, end));
+    case TYPE.boolean:
+      return bytes[from] === 1;
+    case TYPE.date:
+      return new Date(Number(bytes.readBigInt64LE(from)));
+    case TYPE.null:
+      return null;
+    case TYPE.int32:
+      return new Int32(bytes.readInt32LE(from));
+    case TYPE.int64:
+      return new Long(bytes.readInt32LE(from), bytes.readInt32LE(from + 4));
+  }
+  // What is rare is left to bson, in a document of its own. `undefined` counts as null, as in MongoDB's comparisons.
+  const alone = frame(bytes.subarray(at, end));
+  return Object.values(deserialize(alone, AS_IS))[0] ?? null;
+}
+
+function frame(elements: Uint8Array): Buffer {
+  const document = Buffer.alloc(elements.length + 5);
+  document.writeInt32LE(document.length, 0);
+  document.set(elements, 4);
+  return document;
+}
+
+/** Grows as it is written to. */
+class Writer {
+  #buffer = Buffer.allocUnsafe(512);
+  #at = 0;
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
+    this.#buffer.copy(larger, 0, 0, this.#at);
+    this.#buffer = larger;
+  }
+
+  copy(source: Uint8Array, from: number, to: number): void {
+    this.#room(to - from);
+    this.#buffer.set(source.subarray(from, to), this.#at);
+    this.#at += to - from;
+  }
+
+  byte(value: number): void {
+    this.#room(1);
+    this.#buffer[this.#at++] = value;
+  }
+
+  int32(value: number): void {
+    this.#room(4);
+    this.#at = this.#buffer.writeInt32LE(value, this.#at);
+  }
+
+  text(value: string): void {
+    const most = value.length * 3 + 1;
+    this.#room(most);
+    this.#at += this.#buffer.write(value, this.#at, 'utf8');
+    this.#buffer[this.#at++] = 0;
+  }
+
+  /** Begins a document: its length is filled in by `close`. */
+  open(): number {
+    const start = this.#at;
+    this.int32(0);
+    return start;
+  }
+
+  close(start: number): void {
+    this.byte(0);
+    this.#buffer.writeInt32LE(this.#at - start, start);
+  }
+
+  element(key: string, value: unknown): void {
+    if (value === undefined || typeof value === 'function') return;
+    const typeAt = this.#at;
+    this.byte(0);
+    this.text(key);
+    const type = this.value(value);
+    if (type !== null) this.#buffer[typeAt] = type;
+    else {
+      this.#at = typeAt;
+      const alone = serialize({ [key]: value }, { ignoreUndefined: true });
+      this.copy(alone, 4, alone.length - 1);
+    }
+  }
+
+  /** Writes a value and returns its type; null when it is one for bson. */
+  value(value: unknown): number | null {
+    if (value === null) return TYPE.null;
+    if (typeof value === 'string') {
+      const lengthAt = this.open();
+      this.text(value);
+      this.#buffer.writeInt32LE(this.#at - lengthAt - 4, lengthAt);
+      return TYPE.string;
+    }
+    if (typeof value === 'boolean') {
+      this.byte(value ? 1 : 0);
+      return TYPE.boolean;
+    }
+    if (value instanceof Int32 || (Number.isInteger(value) && ((value as number) | 0) === value)) {
+      // -0 is no integer of BSON's.
+      if (!Object.is(value, -0)) {
+        this.int32(Number(value));
+        return TYPE.int32;
+      }
+    }
+    if (value instanceof Double || typeof value === 'number') {
+      this.#room(8);
+      this.#at = this.#buffer.writeDoubleLE(Number(value), this.#at);
+      return TYPE.double;
+    }
+    if (value instanceof Doc) {
+      value.writeTo(this);
+      return TYPE.document;
+    }
+    if (Array.isArray(value)) {
+      const start = this.open();
+      for (const [i, element] of value.entries()) this.element(String(i), element ?? null);
+      this.close(start);
+      return TYPE.array;
+    }
+    if (isPlainObject(value)) {
+      const start = this.open();
+      for (const [key, inner] of Object.entries(value)) this.element(key, inner);
+      this.close(start);
+      return TYPE.document;
+    }
+    return null;
+  }
+
+  done(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** The bytes of an object of JavaScript's, which may hold Docs. Integers become int32 where they fit, as bson does it. */
+export function encode(object: object): Buffer {
+  const writer = new Writer();
+  if (object instanceof Doc) object.writeTo(writer);
+  else writer.value(object);
+  return writer.done();
+}
+
+/** An object of JavaScript's as a Doc. */
+export const docOf = (object: object): Doc => (object instanceof Doc ? object : new Doc(encode(object)));
+
+/** A Doc as an object of JavaScript's, numbers promoted: for options of commands and for tests. */
+export function plainOf(document: Doc): Record<string, unknown> {
+  return deserialize(document.bytes);
+}
+
+/** A regular expression of JavaScript's for one of BSON's. */
+export function regex(pattern: string, options: string): RegExp {
+  let source = pattern;
+  // x: white space and comments in the pattern mean nothing.
+  if (options.includes('x'))
+    source = source.replaceAll(/\\.|\[(?:\\.|[^\]])*\]|\s+|#.*$/gm, (part) =>
+      /^[\s#]/.test(part) ? '' : part,
+    );
+  return new RegExp(
+    source,
+    [...'ims'].filter((flag) => options.includes(flag)).join('') + (options.includes('u') ? 'u' : ''),
+  );
+}
