@@ -13,18 +13,18 @@ export async function goHome(o: {
   exitCode: number;
   errorDelayMs: number;
   /** Asked again after a wait. */
-  stay: () => boolean;
+  stay: () => Promise<boolean>;
   /** Aborted when this VM is stopping anyway: then nothing is waited for. */
   hastened: AbortSignal;
 }): Promise<void> {
   const { instance } = o.cloud;
-  if (!instance || o.stay()) return;
+  if (!instance || (await o.stay())) return;
   if (o.exitCode !== 0) {
     o.log.warning(
       `This VM deletes itself in ${Math.round(o.errorDelayMs / SECOND)} s. To look at it, connect to it and stop the service: sudo systemctl stop fireworker`,
     );
     await sleep(o.errorDelayMs, o.hastened);
-    if (o.stay()) return;
+    if (await o.stay()) return;
   }
   o.log.info(`Deleting this VM, ${instance.name}`);
   try {

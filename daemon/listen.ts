@@ -32,6 +32,11 @@ export function listenToSignals(stopping: Stopping): Signals {
   return heard;
 }
 
+/** Whether the cloud is taking this VM back. */
+export async function isPreempted({ instance, metadata }: Cloud): Promise<boolean> {
+  return instance !== null && (await metadata.get('instance/preempted').catch(() => null)) === 'TRUE';
+}
+
 /** Listens for `quit` and for preemption, by one hanging request, until `until` aborts. */
 export async function watchMetadata(
   cloud: Cloud,

@@ -10,7 +10,7 @@ import { openCloud } from './cloud.ts';
 import { type CommandLine, helpText, parseCommandLine } from './command_line.ts';
 import { consoleSink, fileSink } from './console_log.ts';
 import { goHome } from './go_home.ts';
-import { listenToSignals, watchMetadata } from './listen.ts';
+import { isPreempted, listenToSignals, watchMetadata } from './listen.ts';
 import { openPad } from './pad.ts';
 import { readErrorDelayMs, readSettings } from './read_settings.ts';
 import { writeSetupFiles } from './setup.ts';
@@ -65,7 +65,8 @@ async function main(line: CommandLine): Promise<number> {
     log,
     exitCode,
     errorDelayMs: readErrorDelayMs(cloud.instance),
-    stay: () => line.development || signals.stay,
+    // A preempted VM is also told to stop by a signal, which may come before the notice.
+    stay: async () => line.development || (signals.stay && !(await isPreempted(cloud))),
     hastened: stopping.now,
   });
   await logging?.flush(5000);

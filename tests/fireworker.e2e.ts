@@ -1,0 +1,365 @@
+/**
+ * The built worker as a process, in a miniature cloud: how it starts, what it tells, and every way in which it ends.
+ *
+ * VMs named real-* boot the worker, as on Google Cloud. In the others nothing runs: there the test starts the worker itself,
+ * with the VM's metadata server, and sees its exit code.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { Compute } from '../core/cloud/compute.ts';
+import { readEndpoints } from '../core/cloud/endpoints.ts';
+import {
+  addWorkflows,
+  type Doc,
+  LaunchPad,
+  launchPadSettings,
+  newWorkflow,
+} from '../core/launchpad/index.ts';
+import { SECOND } from '../core/wait.ts';
+import { runs, until } from '../daemon/test_worker.ts';
+import { startMongo } from '../sandbox/mongo/server.ts';
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts';
+
+const FIREWORKER = join(import.meta.dir, '..', 'dist', 'fireworker');
+const BOOT = `case $HOSTNAME in real-*) exec "${FIREWORKER}" "$@" ;; *) exec sleep 600 ;; esac`;
+const LIMIT = 30 * SECOND;
+
+let dir: string;
+let sandbox: Sandbox;
+let compute: Compute;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'cloud-'));
+  sandbox = await startSandbox({ dir: join(dir, 'sandbox'), fireworker: ['sh', '-c', BOOT, 'vm'] });
+  compute = new Compute('sandbox', 'us-west1-b', readEndpoints(sandbox.env));
+});
+afterAll(async () => {
+  await sandbox.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+/** A VM with a database of its own. */
+async function boot(name: string, attributes: Record<string, string> = {}): Promise<LaunchPad> {
+  const host = { host: '127.0.0.1', port: sandbox.mongo.port, name };
+  const launchpad = await LaunchPad.open(launchPadSettings(host, 'test'));
+  await launchpad.reset();
+  const items = Object.entries({ db: name, ...attributes }).map(([key, value]) => ({ key, value }));
+  const sourceImage = 'projects/sandbox/global/images/family/fireworker';
+  const machineType = 'zones/us-west1-b/machineTypes/n1-standard-1';
+  const [made] = await compute.insert([
+    {
+      name,
+      machineType,
+      networkInterfaces: [{}],
+      metadata: { items },
+      disks: [{ boot: true, initializeParams: { sourceImage } }],
+    },
+  ]);
+  if (made?.error) throw made.error;
+  return launchpad;
+}
+const isThere = (name: string) => sandbox.gcp.compute.vms.has(name);
+const gone = (name: string) => until(`the end of ${name}`, () => !isThere(name), LIMIT);
+const consoleOf = (name: string) => readFile(join(dir, 'sandbox/vms', name, 'console.log'), 'utf8');
+
+async function add(launchpad: LaunchPad, ...scripts: string[]): Promise<void> {
+  const one = (script: string, i: number): Doc => ({
+    fw_id: i + 1,
+    spec: { _priority: -i, _tasks: [{ _fw_name: 'ScriptTask', script }] },
+  });
+  await addWorkflows(launchpad, [newWorkflow({ fws: scripts.map(one), links: {} })]);
+}
+const stateOf = async (launchpad: LaunchPad, fwId = 1) =>
+  (await launchpad.fireworks.findOne({ fw_id: fwId }))?.state as string;
+
+interface Worker {
+  process: Bun.Subprocess;
+  cwd: string;
+  said(): string;
+  /** Its exit code. */
+  ended: Promise<number>;
+}
+
+/** Starts the worker on a VM in which nothing runs, or (`vm` null) on a machine that is no VM. */
+async function start(
+  vm: string | null,
+  argv: string[] = [],
+  files: Record<string, string> = {},
+): Promise<Worker> {
+  const cwd = join(dir, `worker-${crypto.randomUUID().slice(0, 8)}`);
+  await mkdir(cwd);
+  const launchpad = { host: '127.0.0.1', port: sandbox.mongo.port, name: vm ?? 'nobody' };
+  for (const [name, text] of Object.entries({ 'my_launchpad.yaml': JSON.stringify(launchpad), ...files }))
+    await writeFile(join(cwd, name), text);
+  const GCE_METADATA_HOST = vm ? sandbox.gcp.compute.vms.get(vm)?.vm.metadataHost : '127.0.0.1:1';
+  const log = Bun.file(join(cwd, 'said'));
+  await Bun.write(log, '');
+  const child = Bun.spawn([FIREWORKER, ...argv], {
+    cwd,
+    env: {
+      PATH: process.env.PATH,
+      HOME: cwd,
+      TMPDIR: cwd,
+      ...sandbox.env,
+      FW_CONFIG_FILE: '',
+      GCE_METADATA_HOST,
+    },
+    stdio: ['ignore', log, log],
+  });
+  return { process: child, cwd, said: () => readFileSync(join(cwd, 'said'), 'utf8'), ended: child.exited };
+}
+
+describe('a VM that works', () => {
+  test(
+    'flies what is READY, idles, tells Cloud Logging, and deletes itself',
+    async () => {
+      await using launchpad = await boot('real-idle', { idle_for_rockets: '0.5', idle_for_waiters: '0.5' });
+      await add(launchpad, 'echo hello', 'exit 3');
+      await gone('real-idle');
+      expect([await stateOf(launchpad, 1), await stateOf(launchpad, 2)]).toEqual(['COMPLETED', 'FIZZLED']);
+      const said = await consoleOf('real-idle');
+      expect(said).toContain('Stopped: idle for ');
+      expect(said).toContain('Fireworks completed 1, fizzled 1, given back 0');
+      expect(said).toContain('Deleting this VM, real-idle');
+      const logged = await readFile(join(dir, 'sandbox/logs/fireworker.jsonl'), 'utf8').catch(() => '');
+      expect(logged).toContain('hello');
+    },
+    LIMIT,
+  );
+
+  test(
+    'quit=soon, set while a rocket flies: it lands, no other starts, the VM deletes itself',
+    async () => {
+      await using launchpad = await boot('real-soon');
+      await add(launchpad, 'while ! test -e go; do sleep 0.05; done', 'true');
+      await until('the first rocket', async () => (await stateOf(launchpad, 1)) === 'RUNNING', LIMIT);
+      const launch = await until('its folder', () => launchpad.launches.findOne({ fw_id: 1 }));
+      await compute.setMetadata(['real-soon'], { quit: 'soon' });
+      await until('that it was heard', async () =>
+        (await consoleOf('real-soon')).includes('quit=soon was asked for'),
+      );
+      await writeFile(join(launch.launch_dir, 'go'), '');
+      await gone('real-soon');
+      expect([await stateOf(launchpad, 1), await stateOf(launchpad, 2)]).toEqual(['COMPLETED', 'READY']);
+    },
+    LIMIT,
+  );
+
+  test(
+    'quit=when-idle wakes an idle one',
+    async () => {
+      await using _ = await boot('real-when-idle');
+      await until(
+        'its start',
+        async () => (await consoleOf('real-when-idle').catch(() => '')).includes('pulling'),
+        LIMIT,
+      );
+      await compute.setMetadata(['real-when-idle'], { quit: 'when-idle' });
+      await gone('real-when-idle');
+      expect(await consoleOf('real-when-idle')).toContain(
+        'Stopped: quit=when-idle was asked for, and nothing is READY',
+      );
+    },
+    LIMIT,
+  );
+
+  test(
+    'preempted: the rocket is given back, and the VM goes',
+    async () => {
+      await using launchpad = await boot('real-spot');
+      await add(launchpad, 'sleep 600');
+      await until('the rocket', async () => (await stateOf(launchpad)) === 'RUNNING', LIMIT);
+      await sandbox.gcp.preempt('real-spot');
+      expect(await stateOf(launchpad)).toBe('READY');
+      const launch = await launchpad.launches.findOne({ fw_id: 1 });
+      // The notice and the SIGTERM come at the same time: either may be heard first.
+      expect(launch?.action.stored_data).toMatchObject({ _preempted: true });
+      expect(launch?.action.stored_data._message).toBeOneOf(['this VM is being preempted', 'SIGTERM']);
+      expect(await consoleOf('real-spot')).toContain('Deleting this VM, real-spot');
+      await gone('real-spot');
+    },
+    LIMIT,
+  );
+});
+
+describe('how a worker ends', () => {
+  test(
+    '--development: the VM stays',
+    async () => {
+      await using launchpad = await boot('dev', { quit: 'when-idle' });
+      await add(launchpad, 'true');
+      const worker = await start('dev', ['--development']);
+      expect(await worker.ended).toBe(0);
+      expect(await stateOf(launchpad)).toBe('COMPLETED');
+      expect([isThere('dev'), worker.said().includes('Deleting')]).toEqual([true, false]);
+    },
+    LIMIT,
+  );
+
+  const signals: [NodeJS.Signals, number, string][] = [
+    ['SIGINT', 2, 'Ctrl-C'],
+    ['SIGTERM', 0, 'SIGTERM'],
+  ];
+  test.each(signals)(
+    '%s: the rocket is given back, exit %d, and the VM stays for who did it',
+    async (signal, code, why) => {
+      const name = `sig-${signal.toLowerCase()}`;
+      await using launchpad = await boot(name);
+      await add(launchpad, 'sleep 600');
+      const worker = await start(name);
+      await until('the rocket', async () => (await stateOf(launchpad)) === 'RUNNING', LIMIT);
+      worker.process.kill(signal);
+      expect(await worker.ended).toBe(code);
+      expect([await stateOf(launchpad), isThere(name)]).toEqual(['READY', true]);
+      expect(worker.said()).toContain(`Stopping now: ${why}`);
+      expect(worker.said()).toContain(`Gave Firework 1 back after`);
+    },
+    LIMIT,
+  );
+
+  test(
+    'a second SIGTERM: at once, and its task goes with it',
+    async () => {
+      await using launchpad = await boot('twice');
+      await add(launchpad, `trap '' TERM; echo $$ > pid; sleep 600; :`);
+      const worker = await start('twice');
+      const file = join(worker.cwd, 'launches/launcher_1/pid');
+      const pid = Number(
+        await until('the task', () => existsSync(file) && readFileSync(file, 'utf8'), LIMIT),
+      );
+      worker.process.kill('SIGTERM');
+      await until('that it was heard', () => worker.said().includes('Stopping now'));
+      worker.process.kill('SIGTERM');
+      expect(await worker.ended).toBe(1);
+      await until('the end of the task', async () => !(await runs(pid)));
+      expect(await stateOf(launchpad)).toBe('RUNNING');
+    },
+    LIMIT,
+  );
+
+  test(
+    'settings that are wrong: it says which, waits for somebody to look, and the VM deletes itself',
+    async () => {
+      await using _ = await boot('wrong', { idle_for_rockets: 'soon', error_delete_delay: '0.1' });
+      const worker = await start('wrong');
+      expect(await worker.ended).toBe(2);
+      expect(worker.said()).toContain('idle_for_rockets=soon (VM metadata): must be a number');
+      await gone('wrong');
+    },
+    LIMIT,
+  );
+
+  test(
+    'an error, and somebody who looks: the VM stays',
+    async () => {
+      await using _ = await boot('looked-at', { port: 'x' });
+      const worker = await start('looked-at');
+      await until('the warning', () => worker.said().includes('This VM deletes itself in 900 s'), LIMIT);
+      worker.process.kill('SIGTERM');
+      await worker.ended;
+      expect(isThere('looked-at')).toBe(true);
+    },
+    LIMIT,
+  );
+
+  test(
+    'nobody answers at the LaunchPad’s address: one message, exit 1',
+    async () => {
+      const nowhere = { host: '127.0.0.1', port: 1, mongoclient_kwargs: { serverSelectionTimeoutMS: 100 } };
+      const worker = await start(null, ['--once'], { 'my_launchpad.yaml': JSON.stringify(nowhere) });
+      expect(await worker.ended).toBe(1);
+      expect(worker.said()).toMatch(
+        /^\S+ ERROR +Stopped by an error: No LaunchPad answers at 127\.0\.0\.1:1\/fireworks: .*Is MongoDB running there, and the address right\?\n$/,
+      );
+    },
+    LIMIT,
+  );
+
+  test(
+    'a wrong password: one message without it, exit 1',
+    async () => {
+      const mongo = await startMongo({ user: 'me', password: 'right' });
+      try {
+        const file = {
+          host: '127.0.0.1',
+          port: mongo.port,
+          username: 'me',
+          password: 's3cret',
+          authsource: 'admin',
+        };
+        const worker = await start(null, ['--once'], { 'my_launchpad.yaml': JSON.stringify(file) });
+        expect(await worker.ended).toBe(1);
+        expect(worker.said()).toMatch(
+          /^\S+ ERROR +Stopped by an error: .*username, password and authsource.*\n$/,
+        );
+        expect(worker.said()).not.toContain('s3cret');
+      } finally {
+        await mongo.stop();
+      }
+    },
+    LIMIT,
+  );
+});
+
+describe('a worker that is on no VM', () => {
+  test(
+    '--once, --name, --json-logs, my_fworker.yaml and a copy of the log',
+    async () => {
+      const settings = { host: '127.0.0.1', port: sandbox.mongo.port, name: 'laptop', logdir: 'logs' };
+      await using launchpad = await LaunchPad.open(launchPadSettings({ ...settings, logdir: null }, 'test'));
+      await launchpad.reset();
+      await add(launchpad, 'true', 'true');
+      await launchpad.fireworks.updateOne({ fw_id: 2 }, { $set: { 'spec._category': 'big' } });
+      const files = {
+        'my_launchpad.yaml': JSON.stringify(settings),
+        'my_fworker.yaml': 'name: other\ncategory: big\nquery: "{}"\n',
+      };
+      const worker = await start(null, ['--once', '--name', 'mine', '--json-logs'], files);
+      expect(await worker.ended).toBe(0);
+      const lines = worker
+        .said()
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(lines.at(-1)).toMatchObject({ severity: 'INFO', labels: { worker: 'mine' } });
+      expect(lines.at(-1).message).toStartWith('Stopped: one rocket was asked for (--once)');
+      expect([await stateOf(launchpad, 1), await stateOf(launchpad, 2)]).toEqual(['READY', 'COMPLETED']);
+      expect((await launchpad.launches.findOne({}))?.fworker).toMatchObject({
+        name: 'mine',
+        category: 'big',
+      });
+      expect(await readFile(join(worker.cwd, 'logs/fireworker.log'), 'utf8')).toContain('is COMPLETED after');
+    },
+    LIMIT,
+  );
+
+  const refusals: [string[], Record<string, string>, RegExp][] = [
+    [['--devlopment'], {}, /^error: Unknown option '--devlopment'\. See fireworker --help\n$/],
+    [
+      ['-l', 'none.yaml'],
+      {},
+      /^error: There is no LaunchPad file \S+none\.yaml\. Name another with -l FILE\n$/,
+    ],
+    [
+      ['--once'],
+      { 'my_launchpad.yaml': 'hots: x\n' },
+      /^error: \S+: unknown key 'hots'\. Known keys: host, /,
+    ],
+  ];
+  test.each(refusals)('%j: one message, exit 2', async (argv, files, message) => {
+    const worker = await start(null, argv, files);
+    expect(await worker.ended).toBe(2);
+    expect(worker.said()).toMatch(message);
+  });
+
+  test('--setup writes what a disk image needs, and prints the folder', async () => {
+    const worker = await start(null, ['--setup']);
+    expect(await worker.ended).toBe(0);
+    const folder = worker.said().trim();
+    expect(basename(folder)).toStartWith('fireworker-setup-');
+    expect(await readFile(join(folder, 'fireworker.service'), 'utf8')).toContain('[Service]');
+    expect(await readFile(join(folder, 'my_launchpad.yaml'), 'utf8')).toContain('idle_for_waiters: 3600');
+  });
+});
