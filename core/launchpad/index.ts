@@ -46,4 +46,4 @@ export {
 } from './settings.ts';
 export { type Tracker, track, trackerData, trackersDoc, trackersOf } from './trackers.ts';
 export { type Doc, isDoc, isoTime, numberOf, plain, plainDoc, TYPED, timeOf, typed } from './values.ts';
-export { checkWorkflow, readWorkflowFile } from './workflow_file.ts';
+export { checkWorkflow, type ReadWorkflow, readWorkflowFile, readWorkflowFiles } from './workflow_file.ts';

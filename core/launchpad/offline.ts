@@ -9,9 +9,10 @@ import { gunzipSync } from 'node:zlib';
 import { Double } from 'bson';
 import type { Document } from 'mongodb';
 import { BorealisError, codeOf, messageOf } from '../errors.ts';
-import { complete } from './complete.ts';
+import { complete, retract } from './complete.ts';
 import { fromJson } from './json.ts';
-import type { LaunchPad } from './launchpad.ts';
+import { ending } from './launch_documents.ts';
+import { isAway, type LaunchPad } from './launchpad.ts';
 import { type FWAction, fwAction, parseFWAction } from './model.ts';
 import { refreshFirework } from './refresh.ts';
 import { track, trackersDoc, trackersOf } from './trackers.ts';
@@ -107,9 +108,10 @@ export async function recoverOffline(
     ended = diary.end !== null;
     problem = ended ? await end(launchpad, run, diary) : null;
   } catch (thrown) {
+    if (isAway(thrown)) throw thrown;
     problem = messageOf(thrown);
     ended = o.ignoreErrors !== true;
-    if (ended) await fizzle(launchpad, run, launch, problem);
+    if (ended) await fizzle(launchpad, run, problem);
   }
   await close({ updated_on: isoTime(), ...(ended && { completed: true }) });
   return problem;
@@ -191,19 +193,30 @@ async function begin(
 async function end(launchpad: LaunchPad, run: OfflineRun, diary: Diary): Promise<string | null> {
   if (!diary.end) return null;
   const { at, state, action } = diary.end;
-  const ending = { ...run, startedAt: diary.startedAt ?? at, endedAt: at };
-  if (await complete(launchpad, ending, action, state)) return null;
+  const claim = { ...run, startedAt: diary.startedAt ?? at, endedAt: at };
+  try {
+    if (await complete(launchpad, claim, action, state)) return null;
+  } catch (thrown) {
+    // An action that its workflow cannot take: the launch may yet end as FIZZLED. The server that is away is another matter.
+    if (!isAway(thrown)) await retract(launchpad, claim);
+    throw thrown;
+  }
   // It was ended by somebody else, or its Firework was rerun meanwhile.
   await refreshHolders(launchpad, run.launchId);
   return `launch ${run.launchId} was ended, or its Firework rerun, before its results came in: they are not used`;
 }
 
-async function fizzle(launchpad: LaunchPad, run: OfflineRun, launch: Document, why: string): Promise<void> {
-  const none = { startedAt: timeOf(launch.time_start), checkpoint: null, pingedAt: null };
-  if (launch.state === 'RESERVED') await begin(launchpad, run, launch, none);
+async function fizzle(launchpad: LaunchPad, run: OfflineRun, why: string): Promise<void> {
   const _exception = { _stacktrace: why, _details: null };
   const data = { _message: 'runtime error during task', _task: null, _exception };
-  await complete(launchpad, run, fwAction({ stored_data: data, exit: true }), 'FIZZLED');
+  const action = fwAction({ stored_data: data, exit: true });
+  const open = { launch_id: run.launchId, state: { $in: ['RESERVED', 'RUNNING'] } };
+  const launch = await launchpad.launches.findOne(open, TYPED);
+  if (launch) {
+    const { $set } = ending(launch, 'FIZZLED');
+    await launchpad.launches.updateOne(open, { $set: { ...$set, action } });
+  }
+  await refreshHolders(launchpad, run.launchId);
 }
 
 async function refreshHolders(launchpad: LaunchPad, launchId: number): Promise<void> {

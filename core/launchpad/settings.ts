@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parse, YAMLParseError } from 'yaml';
+import { type DocumentOptions, type ParseOptions, parse, type SchemaOptions, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { type Doc, isDoc } from './values.ts';
@@ -146,15 +146,19 @@ export function readLaunchPadFile(path: string): Doc {
   return checkLaunchPadKeys(value, path);
 }
 
-/** YAML (1.1, as Python reads it) or JSON. Throws UsageError with the line of what is wrong. */
-export function parseYaml(content: string, path: string): unknown {
+/** YAML (1.1 unless `options` say more) or JSON. Throws UsageError with the line of what is wrong. */
+export function parseYaml(
+  content: string,
+  path: string,
+  options: ParseOptions & DocumentOptions & SchemaOptions = { version: '1.1' },
+): unknown {
   const tab = content.split('\n').findIndex((line) => /^ *\t/.test(line));
   if (tab >= 0 && !content.trimStart().startsWith('{')) {
     throw new UsageError(`${path}, line ${tab + 1}: YAML is indented with spaces, and this line has a tab`);
   }
   try {
     return parse(content, {
-      version: '1.1',
+      ...options,
       prettyErrors: true,
       logLevel: 'error',
       maxAliasCount: 1000,

@@ -1,5 +1,6 @@
-/** Workflow files: YAML or JSON, a workflow or a single Firework, as FireWorks' `lpad add` reads them. */
+/** Workflow files: YAML or JSON, a workflow or a single Firework, as FireWorks' `lpad add` reads them; archives of such. */
 import { readFile } from 'node:fs/promises';
+import { Double, Long } from 'bson';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { type NewWorkflow, newWorkflow } from './add.ts';
 import { checkFiretaskName } from './firetask_names.ts';
@@ -7,22 +8,93 @@ import { fromJson } from './json.ts';
 import { parseYaml } from './settings.ts';
 import { type Doc, isDoc } from './values.ts';
 
+export interface ReadWorkflow {
+  /** The file, and in an archive which of its files: `all.tar.gz/one.yaml`. */
+  source: string;
+  workflow: NewWorkflow;
+}
+
 /** Reads and checks a workflow file. Throws UsageError that names the file and the place of what is wrong. */
 export async function readWorkflowFile(path: string): Promise<NewWorkflow> {
-  let text: string;
+  return workflowOf((await bytesOf(path)).toString('utf8'), path);
+}
+
+/** The same for a file that may be an archive (.tar, .tar.gz, .tgz), in which every file is a workflow file. */
+export async function readWorkflowFiles(path: string): Promise<ReadWorkflow[]> {
+  if (!/\.(tar|tgz|tar\.gz)$/.test(path)) return [{ source: path, workflow: await readWorkflowFile(path) }];
+  const bytes = await bytesOf(path);
+  const files = await new Bun.Archive(bytes).files().catch((thrown: unknown) => {
+    throw new UsageError(`${path} is no tar archive: ${messageOf(thrown)}`);
+  });
+  const read: ReadWorkflow[] = [];
+  for (const [name, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const source = `${path}/${name}`;
+    // What desktops put beside each file.
+    if (/(^|\/)\./.test(name.replace(/^\.\//, ''))) continue;
+    if (!/\.(json|ya?ml)$/.test(name))
+      throw new UsageError(`${source}: an archive holds nothing but workflow files: .yaml, .yml, .json`);
+    read.push({ source, workflow: workflowOf(await file.text(), source) });
+  }
+  if (read.length === 0) throw new UsageError(`There are no workflow files in ${path}`);
+  return read;
+}
+
+async function bytesOf(path: string): Promise<Buffer> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') throw new UsageError(`There is no file ${path}`);
     throw new UsageError(`${path} cannot be read: ${messageOf(thrown)}`);
   }
+}
+
+function workflowOf(text: string, path: string): NewWorkflow {
   if (text.trim() === '') throw new UsageError(`${path} is empty. A workflow file has 'fws' and 'links'`);
-  const value = path.endsWith('.json') ? json(text, path) : parseYaml(text, path);
+  const value = path.endsWith('.json') ? json(text, path) : yaml(text, path);
   if (!isDoc(value))
     throw new UsageError(
       `${path}: a workflow file is a dictionary with 'fws' and 'links', or one Firework with a 'spec'`,
     );
   return checkWorkflow(value, path);
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)(?:[Tt]|[ \t]+)(\d\d:\d\d:\d\d)(\.\d+)?[ \t]*(Z|[+-]\d\d:\d\d)?$/;
+
+/** What Python makes of a time in YAML and FireWorks stores of it: an ISO string. */
+const timestamp = {
+  tag: 'tag:yaml.org,2002:timestamp',
+  default: true,
+  test: TIME,
+  resolve(text: string): string {
+    const [, day, clock, fraction, zone = ''] = TIME.exec(text) ?? [];
+    const micros = fraction ? fraction.slice(0, 7).padEnd(7, '0') : '';
+    return `${day}T${clock}${micros}${zone === 'Z' ? '+00:00' : zone}`;
+  },
+};
+
+/** YAML as Python's loader reads it, 1.2: `yes` is a word, 1.0 no integer, and an integer has all its digits. */
+function yaml(text: string, path: string): unknown {
+  const value = parseYaml(text, path, {
+    version: '1.2',
+    merge: true,
+    intAsBigInt: true,
+    customTags: [timestamp],
+  });
+  return numbersOf(value, path);
+}
+
+/** The numbers as `fromJson` has them: integers number, Long beyond 32 bits, floats Double. */
+function numbersOf(value: unknown, path: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => numbersOf(item, path));
+  if (isDoc(value)) {
+    for (const [key, inner] of Object.entries(value)) value[key] = numbersOf(inner, path);
+    return value;
+  }
+  if (typeof value === 'number') return new Double(value);
+  if (typeof value !== 'bigint') return value;
+  if (BigInt.asIntN(32, value) === value) return Number(value);
+  if (BigInt.asIntN(64, value) === value) return Long.fromBigInt(value);
+  throw new UsageError(`${path}: ${value} is too large: the LaunchPad keeps integers of 64 bits`);
 }
 
 function json(text: string, path: string): unknown {

@@ -40,17 +40,25 @@ function table(found: readonly Difference[]): string {
   return lines.map((text) => text.trimEnd()).join('\n');
 }
 
-const isWhole = (text: string) => /^\s*[+-]?\d+(_\d+)*\s*$/.test(text);
+const isTruth = (text: string) => text === 'True' || text === 'False';
+const isWhole = (text: string) => isTruth(text) || /^\s*[+-]?\d+(_\d+)*\s*$/.test(text);
 const isNumber = (text: string) =>
-  /^\s*[+-]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/.test(text) || /^(-?inf|nan)$/i.test(text);
+  isWhole(text) ||
+  /^\s*[+-]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/.test(text) ||
+  /^(-?inf|nan)$/i.test(text);
+
+/** A head has two columns of room beside it. */
+const ROOM = 2;
 
 /** The cells of a column, all of one width: its head, a line, the values. Numbers are told by their look, as by tabulate. */
 function column(head: string, values: readonly string[], isFloat: boolean): string[] {
   const whole = values.every(isWhole) && !isFloat;
-  const numbers = values.length > 0 && values.every(isNumber);
-  const texts = numbers && !whole ? alignPoints(values.map((value) => generalFormat(Number(value)))) : values;
-  // A head has two columns of room beside it.
-  const width = Math.max(head.length + (values.length > 0 ? 2 : 0), ...texts.map((text) => text.length));
+  const numbers = values.every(isNumber) && !values.every(isTruth);
+  const texts =
+    numbers && !whole
+      ? alignPoints(values.map((value) => (isTruth(value) ? value : generalFormat(Number(value)))))
+      : values;
+  const width = Math.max(head.length + ROOM, ...texts.map((text) => text.length));
   const pad = (text: string) => (numbers ? text.padStart(width) : text.padEnd(width));
   return [pad(head), '-'.repeat(width), ...texts.map(pad)];
 }

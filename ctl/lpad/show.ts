@@ -71,8 +71,11 @@ export async function show(
     print(output === 'json' ? `,\n    ${pythonJson(item, 1)}` : await pythonYaml([item]));
   }
   if (number > 1) printLine(output === 'json' ? '\n]' : '');
-  else if (first) printLine(output === 'json' ? pythonJson(first.item) : await pythonYaml(first.item));
-  else printLine('[]');
+  else if (first && output === 'json') printLine(pythonJson(first.item));
+  // Python's YAML ends a lone number with three dots.
+  else if (first)
+    printLine(`${await pythonYaml(first.item)}${typeof first.item === 'number' ? '...\n' : ''}`);
+  else printLine(output === 'json' ? '[]' : '[]\n');
 }
 
 /** Prints a JSON list, however many items there are, each as soon as it is there: for `--json`. */

@@ -1,14 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../../../core/errors.ts';
-import { addWorkflows, readWorkflowFile } from '../../../core/launchpad/index.ts';
+import { addWorkflows, type ReadWorkflow, readWorkflowFiles } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
+import { dataflowFaults, stepsOf } from '../../lpad/dataflow.ts';
 import { idMap } from '../../lpad/show.ts';
 import { printJson } from '../../output.ts';
 
 const command: LpadCommand = {
-  summary: 'add workflows from files: YAML or JSON, a workflow or one Firework each',
-  examples: ['lpad add workflow.yaml', 'lpad add -d workflows/'],
+  summary: 'add workflows from files: YAML or JSON, a workflow or one Firework each, or a .tar.gz of such',
+  examples: ['lpad add workflow.yaml', 'lpad add -d workflows/', 'lpad add -c all.tar.gz'],
   words: [
     { key: 'wf_file', title: 'FILE', kind: 'texts', least: 1, help: 'workflow files, or folders with -d' },
   ],
@@ -18,22 +19,32 @@ const command: LpadCommand = {
       names: ['-c', '--check'],
       key: 'check',
       kind: 'switch',
-      help: 'check before adding (files are always checked: links, cycles, Firetasks)',
+      help: 'check the flow of data too: one source for every input (links, cycles and Firetasks always are)',
     },
   ],
   async run(args, session) {
     const files = args.on('dir') ? await filesIn(args.texts('wf_file')) : args.texts('wf_file');
     // All of them are read before the first is added: one bad file, and nothing is.
-    const workflows = [];
-    for (const file of files) workflows.push(await readWorkflowFile(file));
+    const read: ReadWorkflow[] = [];
+    for (const file of files) read.push(...(await readWorkflowFiles(file)));
+    if (args.on('check'))
+      for (const { source, workflow } of read) mustFlow(dataflowFaults(stepsOf(workflow)), source);
     const launchpad = await session.launchpad();
-    const maps = await addWorkflows(launchpad, workflows);
+    const maps = await addWorkflows(
+      launchpad,
+      read.map(({ workflow }) => workflow),
+    );
     for (const map of maps) session.log('INFO', `Added a workflow. id_map: ${idMap(map)}`);
-    if (session.json) printJson(maps.map((map, i) => ({ file: files[i], id_map: Object.fromEntries(map) })));
+    if (session.json)
+      printJson(maps.map((map, i) => ({ file: read[i]?.source, id_map: Object.fromEntries(map) })));
     return 0;
   },
 };
 export default command;
+
+function mustFlow(faults: readonly string[], source: string): void {
+  if (faults.length > 0) throw new UsageError(`${source}: ${faults.join('; ')}`);
+}
 
 async function filesIn(folders: readonly string[]): Promise<string[]> {
   const files: string[] = [];
