@@ -156,7 +156,7 @@ async function runTasks(
     for (const [taskIndex, rawParams] of claim.tasks.entries()) {
       if (taskIndex < first) continue;
       current = rawParams;
-      await heartbeat.checkpoint(checkpointOf(taskIndex, gathered));
+      if (!claim.begun || taskIndex > 0) await heartbeat.checkpoint(checkpointOf(taskIndex, gathered));
       signal.throwIfAborted();
       last = await runTask(pad, claim, { rawParams, taskIndex, rawSpec, launchDir, log, signal });
       if (gather(gathered, rawSpec, last)) break;

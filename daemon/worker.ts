@@ -73,7 +73,11 @@ export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Prom
 /** The next Firework; null when there is none, or when the LaunchPad is away: then a worker idles as if nothing were READY. */
 async function claimNext(pad: Pad, noMore: AbortSignal, o: WorkerOptions): Promise<Claim | null> {
   try {
-    return await claim(pad.launchpad, pad.fworker, { launchDir: o.launchDir, host: pad.hostName });
+    return await claim(pad.launchpad, pad.fworker, {
+      launchDir: o.launchDir,
+      host: pad.hostName,
+      begins: true,
+    });
   } catch (thrown) {
     if (!isAway(thrown)) throw thrown;
     pad.log.warning(`The LaunchPad is away: ${messageOf(thrown)}`);

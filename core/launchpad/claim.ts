@@ -17,6 +17,8 @@ export interface Claim {
   tasks: Doc[];
   startedAt: Date;
   launchDir: string;
+  /** The checkpoint of the first Firetask is written already. */
+  begun: boolean;
   /** Set by `complete`: when the launch was first tried to be ended. */
   endedAt?: Date;
 }
@@ -28,6 +30,8 @@ export interface ClaimOptions {
   ip?: string;
   /** Only this Firework. */
   fwId?: number;
+  /** The first Firetask begins at once: its checkpoint is written with the launch, which saves a ping. */
+  begins?: boolean;
 }
 
 /**
@@ -76,6 +80,8 @@ export async function checkOut(
   }
 }
 
+const FIRST_CHECKPOINT = { _task_n: 0, _all_stored_data: {}, _all_update_spec: {}, _all_mod_spec: [] };
+
 /** Writes the launch and the Firework's new state. Null: somebody paused, reran or deleted the Firework meanwhile. */
 async function begin(
   launchpad: LaunchPad,
@@ -96,10 +102,13 @@ async function begin(
   const launchId = reserved ? numberOf(reserved.launch_id) : await launchpad.newIds('next_launch_id');
   const at = new Date();
   const launchDir = o.launchDir(launchId);
+  // One that recovers begins with what its last launch had gathered: only its rocket knows.
+  const begun = o.begins === true && state === 'RUNNING' && !('_recovery' in spec);
   const document = launchDocument({
     ...{ fworker, fwId, launchId, launchDir, host: o.host, ip: o.ip, state, at },
     trackers: spec._trackers,
     history: reserved?.state_history as Doc[] | undefined,
+    ...(begun && { checkpoint: FIRST_CHECKPOINT }),
   });
   const now = reserved ? before : [...before, launchId];
   const [{ matchedCount }, , marked] = await Promise.all([
@@ -119,7 +128,7 @@ async function begin(
   if (!marked) await refreshFirework(launchpad, fwId);
   if (reserved && state === 'RUNNING') await startSharing(launchpad, fwId, launchId);
   const tasks = (Array.isArray(spec._tasks) ? spec._tasks : [spec._tasks]) as Doc[];
-  return { fwId, launchId, name: String(firework.name), spec, tasks, startedAt: at, launchDir };
+  return { fwId, launchId, name: String(firework.name), spec, tasks, startedAt: at, launchDir, begun };
 }
 
 /**

@@ -17,12 +17,14 @@ export interface NewLaunch {
   at: Date;
   /** What it was before: a reservation in a queue that becomes this run. */
   history?: readonly Doc[];
+  checkpoint?: Doc;
 }
 
 /** The document of a launch that begins now. */
 export function launchDocument(l: NewLaunch): Document {
   const at = isoTime(l.at);
-  const history = [...(l.history ?? []), { state: l.state, created_on: at, updated_on: at }];
+  const entry = { state: l.state, created_on: at, updated_on: at };
+  const history = [...(l.history ?? []), l.checkpoint ? { ...entry, checkpoint: l.checkpoint } : entry];
   return {
     fworker: fworkerDoc(l.fworker),
     fw_id: l.fwId,

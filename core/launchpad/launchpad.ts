@@ -13,6 +13,8 @@ export interface LaunchPadOptions {
   /** How long to look for the server before giving up. */
   serverSelectionTimeoutMs?: number;
   appName?: string;
+  /** The connection tells of each command (`commandStarted`): for tests of cost. */
+  monitorCommands?: boolean;
   log?: Logger;
   lock?: Partial<LockManners>;
 }
@@ -125,6 +127,7 @@ function clientOptions(settings: LaunchPadSettings, o: LaunchPadOptions): MongoC
   return {
     serverSelectionTimeoutMS: o.serverSelectionTimeoutMs ?? 10 * SECOND,
     appName: o.appName ?? 'borealis',
+    monitorCommands: o.monitorCommands ?? false,
     // Few sockets each: 500 workers share one server.
     maxPoolSize: 4,
     // A lone server has none; FireWorks' own rules make a repeated write harmless.

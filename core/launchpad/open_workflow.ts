@@ -35,7 +35,10 @@ const NODE_FIELDS = {
 /** How many ids one query names at most. */
 const CHUNK = 5000;
 
-/** States that a workflow is RUNNING with, as long as something in it runs or has completed. */
+/** States of a workflow that last while something in it goes on. */
+const LASTING: readonly State[] = ['RUNNING', 'FIZZLED', 'DEFUSED', 'PAUSED'];
+
+/** States of Fireworks that do not decide their workflow's. */
 const ORDINARY: readonly State[] = ['COMPLETED', 'RUNNING', 'READY', 'WAITING', 'RESERVED'];
 
 export class OpenWorkflow {
@@ -130,20 +133,23 @@ export class OpenWorkflow {
     return value;
   }
 
-  /** Reads the links of `ids` and the states of their parents: what a refresh of them needs. */
-  async loadAround(ids: readonly number[]): Promise<void> {
+  /** Reads the links of `ids`, both ways, and their states. */
+  async loadLinks(ids: readonly number[]): Promise<void> {
     const missing = ids.filter((id) => !this.#children.has(id) || !this.#parents.has(id));
     if (missing.length > CHUNK) return await this.loadWhole();
-    if (missing.length > 0) {
-      const fields = missing.flatMap((id) => [`links.${id}`, `parent_links.${id}`, `fw_states.${id}`]);
-      this.#take(await this.#read(fields), missing);
-    }
+    if (missing.length === 0) return;
+    const fields = missing.flatMap((id) => [`links.${id}`, `parent_links.${id}`, `fw_states.${id}`]);
+    this.#take(await this.#read(fields), missing);
+  }
+
+  /** Reads the links of `ids` and the states of their parents: what a refresh of them needs. */
+  async loadAround(ids: readonly number[]): Promise<void> {
+    await this.loadLinks(ids);
     const parents = [...new Set(ids.flatMap((id) => this.parents(id)))].filter((id) => !this.#states.has(id));
     if (parents.length > CHUNK) return await this.loadWhole();
-    if (parents.length > 0) {
-      const document = await this.#read(parents.map((id) => `fw_states.${id}`));
-      for (const id of parents) this.#takeState(document, id);
-    }
+    if (parents.length === 0) return;
+    const document = await this.#read(parents.map((id) => `fw_states.${id}`));
+    for (const id of parents) this.#takeState(document, id);
   }
 
   /** Reads all links and states: for changes that are about the workflow as a whole. */
@@ -336,20 +342,29 @@ export class OpenWorkflow {
     return { $set: set, ...(fresh.size > 0 && { $push: { nodes: { $each: [...fresh] } } }) };
   }
 
+  /** Whether the workflow's state can only be what it was, once Fireworks like `fwId` went on and became COMPLETED. */
+  lasts(fwId: number): boolean {
+    return LASTING.includes(this.state) && this.children(fwId).length > 0;
+  }
+
   /**
-   * The workflow's state. While nothing is held or fizzled and the change was not at a leaf, it can only be RUNNING once
-   * something has completed: then the other states need not be looked at.
+   * The workflow's state. Where Fireworks only went on, and none of them is a leaf, it is what it was: what is held or
+   * fizzled elsewhere decides as before. Then the other states need not be looked at.
    */
   async #newState(): Promise<State> {
     const nodes = [...this.#nodes.values()];
-    const goesOn = nodes.some(({ state }) => state === 'COMPLETED' || state === 'RUNNING');
-    const ordinary = nodes.every(
-      ({ fwId, state }) =>
-        ORDINARY.includes(state) && (state !== 'COMPLETED' || (this.#children.get(fwId)?.length ?? 0) > 0),
+    const wentOn = nodes.every(
+      ({ fwId, state, stateBefore, changed }) =>
+        ORDINARY.includes(state) &&
+        ORDINARY.includes(stateBefore) &&
+        (state !== 'COMPLETED' || (this.#children.get(fwId)?.length ?? 0) > 0) &&
+        // It may allow its parents to be FIZZLED now.
+        !(this.state === 'FIZZLED' && changed.has('spec')),
     );
-    if (this.state === 'RUNNING' && goesOn && ordinary && this.#relinked.size === 0) return 'RUNNING';
+    const active = nodes.some(({ state }) => state === 'COMPLETED' || state === 'RUNNING');
+    if (wentOn && active && LASTING.includes(this.state) && this.#relinked.size === 0) return this.state;
     const { states, fizzled, leavesCompleted } = await this.#overall();
-    await this.loadAround(fizzled);
+    await this.loadLinks(fizzled);
     await this.loadNodes(fizzled.flatMap((id) => this.children(id)));
     const childrenOfFizzled = fizzled.map((id) =>
       this.children(id).map((child) => this.node(child).allowFizzledParents),

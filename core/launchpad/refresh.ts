@@ -28,10 +28,12 @@ export async function prepare(
 ): Promise<void> {
   const children = [...new Set(workflow.children(fwId))];
   const few = children.length > 0 && children.length <= FEW;
-  const asked = few ? waitingForOthers(workflow.launchpad, workflow.id, fwId, children) : null;
+  const asked =
+    few && end.state === 'COMPLETED'
+      ? waitingForOthers(workflow.launchpad, workflow.id, fwId, children)
+      : null;
   if (asked) waiting.set(workflow, asked);
-  // Only at a leaf, or where something is amiss, the state of the workflow depends on more than this Firework.
-  if (children.length === 0 || end.state === 'FIZZLED' || workflow.state !== 'RUNNING')
+  if (end.state === 'FIZZLED' || !workflow.lasts(fwId))
     workflow.foreseeState([fwId, ...(few ? children : [])]);
   const specs = end.state === 'COMPLETED' && end.action !== null && changesSpecs(end.action);
   await Promise.all([
@@ -104,6 +106,8 @@ async function othersOf(
   children: number[],
 ): Promise<Set<number> | null> {
   if (workflow.changedBeside(fwId) || children.length > FEW) return null;
+  // They wait for this one: it does not matter for whom else.
+  if (workflow.stateOf(fwId) !== 'COMPLETED') return new Set();
   const prepared = waiting.get(workflow);
   waiting.delete(workflow);
   return await (prepared ?? waitingForOthers(workflow.launchpad, workflow.id, fwId, children));
