@@ -12,7 +12,10 @@ interface Part {
   launches: number[];
 }
 
-const FIELDS: Record<Level, Document | undefined> = {
+/** Of links the order is told as it is stored, which a JavaScript object with numbers for keys would lose. */
+const LINKS = { links: { $objectToArray: '$links' }, parent_links: { $objectToArray: '$parent_links' } };
+
+const FIELDS: Record<Level, Document> = {
   less: { state: 1, created_on: 1, name: 1, nodes: 1, _id: 0 },
   more: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
   reservations: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
@@ -32,8 +35,12 @@ export async function* workflowDicts(
   for (let i = 0; i < ids.length; i += CHUNK) {
     const part = ids.slice(i, i + CHUNK);
     const byNode = new Map<number, Doc>();
-    const query = { nodes: { $in: part } };
-    for await (const doc of launchpad.workflows.find(query, { projection: FIELDS[level], ...TYPED })) {
+    const stages = [
+      { $match: { nodes: { $in: part } } },
+      { $project: FIELDS[level] },
+      ...(level === 'all' ? [{ $set: LINKS }] : []),
+    ];
+    for await (const doc of launchpad.workflows.aggregate(stages, TYPED)) {
       doc.nodes = (doc.nodes as unknown[]).map(numberOf);
       byNode.set(doc.nodes[0] as number, doc);
     }
@@ -128,9 +135,9 @@ export function workflowDict(
     const labels = new Map(parts.map(({ fwId, label }) => [fwId, label]));
     const named = (links: unknown) =>
       Object.fromEntries(
-        Object.entries((links ?? {}) as Doc).map(([id, others]) => [
-          labels.get(Number(id)) ?? id,
-          (others as unknown[]).map((other) => labels.get(numberOf(other)) ?? String(other)),
+        ((links ?? []) as { k: string; v: unknown[] }[]).map(({ k, v }) => [
+          labels.get(Number(k)) ?? k,
+          v.map((other) => labels.get(numberOf(other)) ?? String(other)),
         ]),
       );
     summary.links = named(doc.links);
