@@ -3,13 +3,13 @@
  *
  *     bun scripts/docker_engine.ts run -- docker ps      runs a command with DOCKER_HOST set to it
  */
-import { closeSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BorealisError, messageOf } from '../core/errors.ts';
 import { SECOND, sleep } from '../core/wait.ts';
-import { Engine } from '../daemon/docker/engine.ts';
+import { Engine, engineAddress } from '../daemon/docker/engine.ts';
 import { identify, isAlive, type ProcessId } from '../sandbox/gcp/processes.ts';
 import { killProcessesIn } from './processes_in.ts';
 import { canInstall, pathWithSbin, provide, thisMachine } from './system_packages.ts';
@@ -28,6 +28,7 @@ const FOLDER = 'borealis-docker-';
 const OWNER = 'owner.json';
 
 const START_WITHIN_MS = 30 * SECOND;
+const ANSWER_WITHIN_MS = 5 * SECOND;
 const STOP_WITHIN_MS = 20 * SECOND;
 
 export interface EngineOptions {
@@ -45,15 +46,14 @@ export interface EngineOptions {
  */
 export async function dockerEngine(o: EngineOptions): Promise<DockerEngine | null> {
   const there = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
-  if (await answers(there)) return { host: there, own: false, stop: async () => {} };
+  if (await answers(there, o.signal)) return { host: there, own: false, stop: async () => {} };
   const find = () => Bun.which('dockerd', { PATH: pathWithSbin() });
   if (!find() && canInstall(await thisMachine()))
     await provide([{ program: 'dockerd', package: 'docker.io', why: o.without }], o.say);
   const dockerd = find();
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !dockerd) {
-    const get = dockerd ? 'sudo systemctl start docker' : 'sudo apt-get install -y docker.io';
     o.say(
-      `No Docker Engine answers, and one cannot be started here (that needs root and dockerd): ${o.without}. To get one: ${get}`,
+      `No Docker Engine answers, and one cannot be started here (that needs root and dockerd): ${o.without}. To get one: ${wayToGet(there, dockerd)}`,
     );
     return null;
   }
@@ -66,10 +66,33 @@ export async function dockerEngine(o: EngineOptions): Promise<DockerEngine | nul
   }
 }
 
-async function answers(host: string): Promise<boolean> {
+/** What a person types to have an Engine at `host`. */
+function wayToGet(host: string, dockerd: string | null): string {
+  const { socketPath } = engineAddress(host);
+  if (socketPath && existsSync(socketPath) && !mayWrite(socketPath))
+    return 'sudo usermod -aG docker $USER, then sign in again';
+  return dockerd ? 'sudo systemctl start docker' : 'sudo apt-get install -y docker.io';
+}
+
+function mayWrite(path: string): boolean {
   try {
-    await using engine = await Engine.open({ DOCKER_HOST: host });
-    return engine !== null;
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an Engine answers at `host`. One that takes a connection and then says nothing does not. */
+async function answers(host: string, signal?: AbortSignal): Promise<boolean> {
+  const limit = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  try {
+    await using engine = new Engine(engineAddress(host));
+    await engine.request('GET', '/_ping', {
+      text: true,
+      signal: signal ? AbortSignal.any([limit, signal]) : limit,
+    });
+    return true;
   } catch {
     return false;
   }
@@ -113,7 +136,7 @@ async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngin
     Date.now() < end && child.exitCode === null && !signal?.aborted;
     await sleep(100, signal)
   ) {
-    if (await answers(host)) return { host, own: true, stop: () => putAway(folder, dockerdId) };
+    if (await answers(host, signal)) return { host, own: true, stop: () => putAway(folder, dockerdId) };
   }
   const said = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1);
   await putAway(folder, dockerdId);
