@@ -1,9 +1,9 @@
 /** Compute Engine: the VMs of a fleet. https://cloud.google.com/compute/docs/reference/rest/v1/instances */
 import type { InstancesClient, protos, ZoneOperationsClient } from '@google-cloud/compute';
-import { BorealisError, messageOf } from '../errors.ts';
-import { type RetryPolicy, retry } from '../retry.ts';
+import { BorealisError } from '../errors.ts';
+import { type RetryPolicy, type RetryWorld, retry } from '../retry.ts';
 import { MINUTE, SECOND } from '../wait.ts';
-import { cloudError, isConflict, isNotFound, isPassing, statusOf } from './api_error.ts';
+import { answerOf, cloudError, isConflict, isNotFound, isPassing, statusOf } from './api_error.ts';
 import { clientOptions, type Endpoints } from './endpoints.ts';
 
 export type InstanceBody = protos.google.cloud.compute.v1.IInstance;
@@ -20,7 +20,10 @@ export interface Vm {
   spot: boolean;
 }
 
-/** What became of one VM of many: done, or why not. */
+/**
+ * What became of one VM of many: done, or why not. Requests that change something carry a requestId: asked again after a
+ * broken connection, Compute does nothing twice.
+ */
 export interface VmResult {
   name: string;
   error?: BorealisError;
@@ -50,6 +53,7 @@ export class Compute {
     readonly project: string,
     readonly zone: string,
     readonly endpoints: Endpoints,
+    readonly world: RetryWorld = {},
   ) {}
 
   async #client(): Promise<InstancesClient> {
@@ -69,17 +73,22 @@ export class Compute {
     return { project: this.project, zone: this.zone };
   }
 
-  /** The VMs that a filter names (`labels.x=y`), in the order of their names; of all zones unless this one is asked for. */
-  async list(filter: string): Promise<Vm[]> {
+  /** The VMs that a filter names (`labels.x=y`) in all zones, in the order of their names. One request for each page. */
+  async list(filter: string, pageSize = 500): Promise<Vm[]> {
     const client = await this.#client();
     const vms: Vm[] = [];
     try {
-      for await (const [, scoped] of client.aggregatedListAsync(
-        { project: this.project, filter },
-        { autoPaginate: false },
-      )) {
-        for (const instance of scoped.instances ?? []) vms.push(vmOf(instance));
-      }
+      await retry(
+        PASSING,
+        async () => {
+          vms.length = 0;
+          const request = { project: this.project, filter, maxResults: pageSize };
+          // Said although it is so: the client warns otherwise.
+          for await (const [, scoped] of client.aggregatedListAsync(request, { autoPaginate: false }))
+            vms.push(...(scoped.instances ?? []).map(vmOf));
+        },
+        this.world,
+      );
     } catch (thrown) {
       throw cloudError(`list the VMs of project ${this.project}`, thrown);
     }
@@ -89,22 +98,13 @@ export class Compute {
   /** Creates VMs, several at a time, and says of each what became of it. `onDone` hears of each as it is decided. */
   async insert(bodies: readonly InstanceBody[], onDone?: (result: VmResult) => void): Promise<VmResult[]> {
     return await this.#each(
+      'create',
       bodies.map((body) => [String(body.name), body]),
       onDone,
       async (client, name, body) => {
-        // A name is taken once: asking again after a broken connection finds our own VM there.
-        let asked = 0;
-        const operation = await retry(PASSING, async () => {
-          asked++;
-          try {
-            const [answer] = await client.insert({ ...this.#where, instanceResource: body });
-            return answer.latestResponse as { name?: string | null };
-          } catch (thrown) {
-            if (asked > 1 && statusOf(thrown) === 409) return null;
-            throw thrown;
-          }
-        });
-        if (operation) await this.#wait(operation, `create ${name}`);
+        const request = { ...this.#where, instanceResource: body, requestId: crypto.randomUUID() };
+        const [answer] = await retry(PASSING, () => client.insert(request), this.world);
+        await this.#wait(answer.latestResponse as { name?: string | null }, `create ${name}`);
       },
     );
   }
@@ -112,11 +112,13 @@ export class Compute {
   /** Deletes VMs. One that is gone already counts as deleted. */
   async delete(names: readonly string[], onDone?: (result: VmResult) => void): Promise<VmResult[]> {
     return await this.#each(
+      'delete',
       names.map((name) => [name, name]),
       onDone,
       async (client, name) => {
+        const request = { ...this.#where, instance: name, requestId: crypto.randomUUID() };
         try {
-          const [answer] = await retry(PASSING, () => client.delete({ ...this.#where, instance: name }));
+          const [answer] = await retry(PASSING, () => client.delete(request), this.world);
           await this.#wait(answer.latestResponse as { name?: string | null }, `delete ${name}`);
         } catch (thrown) {
           if (!isNotFound(thrown)) throw thrown;
@@ -131,8 +133,9 @@ export class Compute {
     policy: RetryPolicy = { ...PASSING, deadlineMs: 10 * MINUTE },
   ): Promise<void> {
     const client = await this.#client();
+    const request = { ...this.#where, instance: name, requestId: crypto.randomUUID() };
     try {
-      await retry(policy, () => client.delete({ ...this.#where, instance: name }));
+      await retry(policy, () => client.delete(request), this.world);
     } catch (thrown) {
       if (!isNotFound(thrown)) throw cloudError(`delete VM ${name}`, thrown);
     }
@@ -145,23 +148,27 @@ export class Compute {
     onDone?: (result: VmResult) => void,
   ): Promise<VmResult[]> {
     return await this.#each(
+      'set the metadata of',
       names.map((name) => [name, name]),
       onDone,
       async (client, name) => {
-        const operation = await retry(CONFLICTS, async () => {
+        const setOnce = async () => {
           const [vm] = await client.get({ ...this.#where, instance: name });
           const kept = (vm.metadata?.items ?? []).filter((item) => !(String(item.key) in set));
           const items = [...kept, ...Object.entries(set).map(([key, value]) => ({ key, value }))];
           const metadataResource = { fingerprint: vm.metadata?.fingerprint, items };
           const [answer] = await client.setMetadata({ ...this.#where, instance: name, metadataResource });
           return answer.latestResponse as { name?: string | null };
-        });
+        };
+        const operation = await retry(CONFLICTS, setOnce, this.world);
         await this.#wait(operation, `set the metadata of ${name}`);
       },
     );
   }
 
+  /** Does `work` on many VMs, several at a time. `doing` is what it is, before a VM's name. */
   async #each<T>(
+    doing: string,
     items: readonly (readonly [string, T])[],
     onDone: ((result: VmResult) => void) | undefined,
     work: (client: InstancesClient, name: string, item: T) => Promise<void>,
@@ -176,7 +183,7 @@ export class Compute {
         try {
           await work(client, name, item);
         } catch (thrown) {
-          result.error = refusal(name, this.zone, thrown);
+          result.error = refusal(doing, name, this.zone, thrown);
         }
         onDone?.(result);
       }
@@ -189,9 +196,9 @@ export class Compute {
   async #wait(operation: { name?: string | null }, doing: string): Promise<void> {
     const name = String(operation.name);
     for (const end = Date.now() + 5 * MINUTE; ; ) {
-      const [now] = await retry(PASSING, () =>
-        (this.#operations as ZoneOperationsClient).wait({ ...this.#where, operation: name }),
-      );
+      const operations = this.#operations as ZoneOperationsClient;
+      const ask = () => operations.wait({ ...this.#where, operation: name });
+      const [now] = await retry(PASSING, ask, this.world);
       if (now.status === 'DONE') {
         const [error] = now.error?.errors ?? [];
         if (error)
@@ -205,9 +212,9 @@ export class Compute {
 }
 
 /** Why one VM could not be had, and what to do. Codes: Compute Engine's `error.errors[].code` of an operation. */
-function refusal(name: string, zone: string, thrown: unknown): BorealisError {
+function refusal(doing: string, name: string, zone: string, thrown: unknown): BorealisError {
   const reason = String((thrown as { reason?: unknown }).reason ?? '');
-  const message = messageOf(thrown).split('\n')[0];
+  const { message } = answerOf(thrown);
   if (/QUOTA/.test(reason)) {
     return new BorealisError(
       `${name}: ${message} Use fewer or smaller VMs, or ask for more quota: https://console.cloud.google.com/iam-admin/quotas`,
@@ -225,14 +232,14 @@ function refusal(name: string, zone: string, thrown: unknown): BorealisError {
       `${name} exists already. Choose other numbers with --base, or delete it: borealisctl down`,
       { cause: thrown },
     );
-  if (isNotFound(thrown) && /image/i.test(message ?? '')) {
-    return new BorealisError(`${name}: ${message} Build the disk image, or name another with --family`, {
+  if (isNotFound(thrown) && /images/.test(message)) {
+    return new BorealisError(`${name}: ${message}. Build the disk image, or name another with --family`, {
       cause: thrown,
     });
   }
   if (isNotFound(thrown))
     return new BorealisError(`${name}: there is no such VM in zone ${zone}`, { cause: thrown });
-  return cloudError(`do that to ${name}`, thrown);
+  return cloudError(`${doing} ${name}`, thrown);
 }
 
 function vmOf(instance: InstanceBody): Vm {

@@ -4,7 +4,7 @@ import { jitter, SECOND, sleep } from '../wait.ts';
 
 const instanceSchema = z.looseObject({
   name: z.string(),
-  id: z.union([z.number(), z.string(), z.bigint()]).transform(String),
+  id: z.union([z.number(), z.string()]).transform(String),
   /** projects/NUMBER/zones/ZONE */
   zone: z.string(),
   attributes: z.record(z.string(), z.string()).default({}),
@@ -47,7 +47,7 @@ export class MetadataClient {
   async instance(): Promise<Instance | null> {
     try {
       const response = await this.#fetch('instance/?recursive=true', AbortSignal.timeout(this.timeoutMs));
-      return response.ok ? instanceOf(await response.json()) : null;
+      return response.ok ? instanceOf(await response.text()) : null;
     } catch {
       return null;
     }
@@ -73,7 +73,7 @@ export class MetadataClient {
         const limit = AbortSignal.timeout((LONG_POLL_SECS + 15) * SECOND);
         const response = await this.#fetch(path, AbortSignal.any([o.signal, limit]));
         if (!response.ok) throw new Error(`the metadata server answered ${response.status}`);
-        const now = instanceOf(await response.json());
+        const now = instanceOf(await response.text());
         etag = response.headers.get('etag') ?? '0';
         o.onChange(now);
         pause = SECOND;
@@ -91,8 +91,8 @@ export class MetadataClient {
   }
 }
 
-function instanceOf(value: unknown): Instance {
-  const raw = instanceSchema.parse(value);
+function instanceOf(text: string): Instance {
+  const raw = instanceSchema.parse(JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown));
   return {
     name: raw.name,
     id: raw.id,
@@ -100,4 +100,11 @@ function instanceOf(value: unknown): Instance {
     attributes: raw.attributes,
     preempted: raw.preempted === 'TRUE',
   };
+}
+
+/** A VM's id has 19 digits, more than a number keeps: such are left as text. */
+function keepDigits(_: string, value: unknown, { source }: { source?: string }): unknown {
+  return typeof value === 'number' && !Number.isSafeInteger(value) && /^\d+$/.test(source ?? '')
+    ? source
+    : value;
 }

@@ -2,6 +2,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Bucket, Storage as GoogleStorage } from '@google-cloud/storage';
 import { BorealisError, messageOf } from '../errors.ts';
@@ -25,14 +26,18 @@ export interface TransferOptions {
 }
 
 const PASSING: RetryPolicy = {
-  retryable: (e) => isPassing(e) || isMismatch(e),
+  retryable: isPassing,
   firstDelayMs: 500,
   longestDelayMs: 10 * SECOND,
   deadlineMs: 5 * MINUTE,
 };
+/** A broken transfer is whole the next time; what is stored broken stays so. */
+const MOST_MISMATCHES = 3;
 const AT_ONCE = 8;
 /** Beyond this size an upload is worth two more requests, to go on where it broke. */
 const RESUMABLE_FROM = 16 * 1024 * 1024;
+/** Kept in memory while it is under way; a multiple of 256 KiB. */
+const CHUNK = 8 * 1024 * 1024;
 
 /** Splits `bucket/path`, or `gs://bucket/path`. */
 export function parseStoragePath(text: string): { bucket: string; path: string } {
@@ -55,43 +60,51 @@ export function fileFor(dir: string, prefix: string, name: string): string {
 }
 
 export class Storage {
-  #client: GoogleStorage | null = null;
+  readonly #clients = new Map<'plain' | 'resuming', GoogleStorage>();
 
   constructor(
     readonly endpoints: Endpoints,
     readonly project?: string,
     readonly log: Logger = silent,
+    readonly policy: RetryPolicy = PASSING,
   ) {}
 
-  async #bucket(name: string): Promise<Bucket> {
-    if (!this.#client) {
-      const { IdempotencyStrategy, Storage: Google } = await import('@google-cloud/storage');
-      const apiEndpoint = this.endpoints.storage?.href.replace(/\/$/, '');
-      // The library takes the variable for the whole base path and leaves out /storage/v1, which emulators expect.
-      const variable = process.env.STORAGE_EMULATOR_HOST;
-      delete process.env.STORAGE_EMULATOR_HOST;
-      try {
-        this.#client = new Google({
-          ...(this.project && { projectId: this.project }),
-          ...(apiEndpoint && { apiEndpoint }),
-          crc32cGenerator: () => new NativeCrc32c(),
-          // The same bytes under the same name: a repeated upload does no harm.
-          retryOptions: {
-            autoRetry: true,
-            maxRetries: 5,
-            idempotencyStrategy: IdempotencyStrategy.RetryAlways,
-          },
-        });
-      } finally {
-        if (variable !== undefined) process.env.STORAGE_EMULATOR_HOST = variable;
-      }
+  /**
+   * A client that leaves trying again to `retry`, or one that knows how to resume: Google's library itself goes on with a large
+   * upload where that broke, after a second or more.
+   */
+  async #bucket(name: string, kind: 'plain' | 'resuming' = 'plain'): Promise<Bucket> {
+    const client = this.#clients.get(kind) ?? (await this.#newClient(kind === 'resuming'));
+    this.#clients.set(kind, client);
+    return client.bucket(name);
+  }
+
+  async #newClient(resuming: boolean): Promise<GoogleStorage> {
+    const { IdempotencyStrategy, Storage: Google } = await import('@google-cloud/storage');
+    const apiEndpoint = this.endpoints.storage?.href.replace(/\/$/, '');
+    // The library takes the variable for the whole base path and leaves out /storage/v1, which emulators expect.
+    const variable = process.env.STORAGE_EMULATOR_HOST;
+    delete process.env.STORAGE_EMULATOR_HOST;
+    const { RetryAlways, RetryNever } = IdempotencyStrategy;
+    try {
+      return new Google({
+        ...(this.project && { projectId: this.project }),
+        ...(apiEndpoint && { apiEndpoint }),
+        crc32cGenerator: () => new NativeCrc32c(),
+        retryOptions: resuming
+          ? // The same bytes under the same name: a repeated upload does no harm.
+            { autoRetry: true, maxRetries: 5, idempotencyStrategy: RetryAlways }
+          : { autoRetry: false, idempotencyStrategy: RetryNever },
+      });
+    } finally {
+      if (variable !== undefined) process.env.STORAGE_EMULATOR_HOST = variable;
     }
-    return this.#client.bucket(name);
   }
 
   async exists(bucket: string): Promise<boolean> {
-    const [there] = await (await this.#bucket(bucket)).exists();
-    return there;
+    const there = await this.#bucket(bucket);
+    const [found] = await retry(this.policy, () => there.exists());
+    return found;
   }
 
   /** Lists objects below a prefix, page by page. With `delimiter` '/', deeper ones are left out. */
@@ -134,26 +147,21 @@ export class Storage {
     const from = (await this.#bucket(bucket)).file(object);
     await mkdir(dirname(file), { recursive: true });
     const part = `${file}.part-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
-    try {
-      await this.#try(
-        `fetch gs://${bucket}/${object}`,
-        bucket,
-        () =>
-          pipeline(from.createReadStream({ validation: 'crc32c' }), createWriteStream(part), {
-            signal: o.signal,
-          }),
-        o.signal,
-      );
-      await rename(part, file);
-    } finally {
-      await rm(part, { force: true });
-    }
+    await this.#try(
+      `fetch gs://${bucket}/${object}`,
+      bucket,
+      () => receive(from.createReadStream({ validation: 'crc32c' }), part, o.signal),
+      o.signal,
+    );
+    await rename(part, file);
   }
 
   async upload(file: string, bucket: string, object: string, o: TransferOptions = {}): Promise<void> {
-    const to = (await this.#bucket(bucket)).file(object);
     const { size } = await stat(file);
-    const options = { resumable: size >= RESUMABLE_FROM, validation: 'crc32c' as const };
+    const resumable = size >= RESUMABLE_FROM;
+    const to = (await this.#bucket(bucket, resumable ? 'resuming' : 'plain')).file(object);
+    // In chunks, for what the server has not kept of a chunk can be sent again: of a stream it is gone.
+    const options = { resumable, validation: 'crc32c' as const, ...(resumable && { chunkSize: CHUNK }) };
     await this.#try(
       `store gs://${bucket}/${object}`,
       bucket,
@@ -196,8 +204,11 @@ export class Storage {
   }
 
   async #try<T>(doing: string, bucket: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    let mismatches = 0;
+    const retryable = (e: unknown) =>
+      this.policy.retryable(e) || (isMismatch(e) && ++mismatches < MOST_MISMATCHES);
     try {
-      return await retry(PASSING, work, {
+      return await retry({ ...this.policy, retryable }, work, {
         signal,
         onRetry: (e, ms) => this.log.debug(`${doing}: again in ${ms.toFixed(0)} ms: ${messageOf(e)}`),
       });
@@ -214,6 +225,34 @@ export class Storage {
       }
       throw cloudError(doing, thrown);
     }
+  }
+}
+
+/**
+ * Writes what comes to `file`; what does not come whole leaves none. Google's stream must not be destroyed before it has an
+ * answer: it would throw where nobody can catch it (7.22). So an abort is told at once, and the stream ends a moment later.
+ */
+async function receive(source: Readable, file: string, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const answered = new Promise<void>((resolve) => {
+    source.once('response', () => setImmediate(resolve)).once('close', resolve);
+  });
+  const stop = new AbortController();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => {
+    aborted.reject(signal?.reason);
+    void answered.then(() => stop.abort());
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const written = pipeline(source, createWriteStream(file), { signal: stop.signal });
+  const cleared = written.catch(() => rm(file, { force: true }));
+  try {
+    await Promise.race([written, aborted.promise]);
+  } catch (thrown) {
+    if (!signal?.aborted) await cleared;
+    throw thrown;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 

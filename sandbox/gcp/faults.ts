@@ -9,6 +9,8 @@ export interface Fault {
   times?: number;
   /** The HTTP status of the answer: the call is refused, nothing is done. */
   status?: number;
+  /** Of that answer, when it is another than the usual one: rateLimitExceeded with 403, as Compute says. */
+  reason?: string;
   /** Compute only: the operation fails with this code, as QUOTA_EXCEEDED or ZONE_RESOURCE_POOL_EXHAUSTED. */
   operationError?: string;
   /** The call is obeyed, and the connection breaks in the middle of the answer's body. */
@@ -25,6 +27,7 @@ const FIELDS: Record<string, string> = {
   match: 'string',
   times: 'number',
   status: 'number',
+  reason: 'string',
   operationError: 'string',
   cut: 'boolean',
   corrupt: 'boolean',
@@ -57,7 +60,7 @@ export class Faults {
     const fault = this.#take(service, call, false);
     if (!fault) return await answer();
     if (fault.delayMs) await Bun.sleep(fault.delayMs);
-    if (fault.status) return refusal(service, fault.status);
+    if (fault.status) return refusal(service, fault.status, fault.reason);
     const response = await answer();
     return fault.cut ? cutShort(response) : fault.corrupt ? await corrupted(response) : response;
   }
@@ -81,14 +84,11 @@ export class Faults {
   }
 }
 
-function refusal(service: Fault['service'], status: number): Response {
+function refusal(service: Fault['service'], status: number, reason?: string): Response {
   const message = 'A fault that was asked for';
   if (service === 'logging') return rpcErrorAnswer(status, message);
-  return errorAnswer(
-    status,
-    status === 429 || status === 403 ? 'rateLimitExceeded' : 'backendError',
-    message,
-  );
+  const usual: Record<number, string> = { 401: 'authError', 403: 'forbidden', 429: 'rateLimitExceeded' };
+  return errorAnswer(status, reason ?? usual[status] ?? 'backendError', message);
 }
 
 /** The first half of a body, then an error: what a client sees when a connection breaks. */
@@ -97,7 +97,8 @@ function cutShort(response: Response): Response {
     async start(controller) {
       const bytes = new Uint8Array(await response.arrayBuffer());
       controller.enqueue(bytes.subarray(0, bytes.length / 2));
-      controller.error(new Error('cut'));
+      // Without a reason, for Bun prints those.
+      controller.error();
     },
   });
   return new Response(body, { status: response.status, headers: response.headers });

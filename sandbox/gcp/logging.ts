@@ -9,6 +9,10 @@ type Json = Record<string, unknown>;
 /** What entries:list can answer from; older entries are in the files. */
 const KEPT = 50_000;
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** What is older is refused, as what is more than a day ahead. https://cloud.google.com/logging/quotas */
+const RETENTION_DAYS = 30;
+
 export class Logging {
   readonly entries: Json[] = [];
   /** Of the entries: what was written twice, because the first answer was lost, is told once. */
@@ -51,11 +55,20 @@ export class Logging {
     });
   }
 
-  /** All entries of a request, or (when one is wrong) none. */
+  /** All entries of a request; when one is wrong none, or with partialSuccess the others. */
   #write(body: Json): Response {
     if (!Array.isArray(body.entries) || body.entries.length === 0)
       throw badRequest('The entries list is empty. At least one log entry is required.');
-    const entries = (body.entries as Json[]).map((raw) => entryOf(raw, body, this.#nextId()));
+    const entries: Json[] = [];
+    let refusal: unknown = null;
+    for (const raw of body.entries as Json[]) {
+      try {
+        entries.push(entryOf(raw, body, this.#nextId()));
+      } catch (thrown) {
+        refusal ??= thrown;
+      }
+    }
+    if (refusal && body.partialSuccess !== true) throw refusal;
     if (body.dryRun === true) return json({});
     const lines = new Map<string, string>();
     for (const entry of entries) {
@@ -70,6 +83,7 @@ export class Logging {
     for (const [file, text] of lines) appendFileSync(file, text);
     for (const old of this.entries.splice(0, Math.max(0, this.entries.length - KEPT)))
       this.#ids.delete(idOf(old));
+    if (refusal) throw refusal;
     return json({});
   }
 
@@ -110,7 +124,11 @@ function entryOf(raw: Json, common: Json, id: string): Json {
   if (!resource) throw badRequest('A monitored resource must be specified for each log entry.');
   const now = new Date().toISOString();
   const timestamp = String(raw.timestamp ?? now);
-  if (Number.isNaN(Date.parse(timestamp))) throw badRequest(`Invalid timestamp: '${timestamp}'`);
+  const age = Date.now() - Date.parse(timestamp);
+  if (!(age < RETENTION_DAYS * DAY_MS && age > -DAY_MS))
+    throw badRequest(
+      `Invalid timestamp '${timestamp}': it must be in the last ${RETENTION_DAYS} days, and at most 24 hours ahead`,
+    );
   const labels = { ...(common.labels as Json | undefined), ...(raw.labels as Json | undefined) };
   return {
     ...raw,
