@@ -2,9 +2,10 @@
 import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
 import type { LaunchPad } from './launchpad.ts';
+import { UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { refresh, refreshFirework } from './refresh.ts';
+import { refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf } from './values.ts';
 
@@ -118,10 +119,6 @@ export async function updateSpecs(
 /** Takes a lock away that somebody left, and repairs the workflow from its Fireworks. */
 export async function unlock(launchpad: LaunchPad, fwId: number): Promise<void> {
   await nodesOf(launchpad, fwId);
-  await launchpad.workflows.updateOne({ nodes: fwId }, { $unset: { locked: '' } });
-  await OpenWorkflow.change(launchpad, fwId, async (workflow) => {
-    await workflow.loadWhole();
-    await workflow.loadNodes(workflow.ids());
-    for (const id of workflow.ids()) await refresh(workflow, id);
-  });
+  await launchpad.workflows.updateOne({ nodes: fwId }, { $unset: UNLOCK });
+  await OpenWorkflow.change(launchpad, fwId, (workflow) => workflow.repair());
 }

@@ -320,7 +320,7 @@ export class OpenWorkflow {
     const writes = writesOf(own ? [...others, own] : others);
     if (writes.length > 0) await fireworks.bulkWrite(writes, { ordered: true });
     const { matchedCount } = await workflows.updateOne(
-      { _id: this.id as never, locked_by: this.lockedBy },
+      { _id: this.id as never, locked: true, locked_by: this.lockedBy },
       { ...this.#workflowChanges(await state, fresh), $unset: UNLOCK },
     );
     locks.live.delete(this.lockedBy);
