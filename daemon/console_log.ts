@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf, UsageError } from '../core/errors.ts';
 import type { LogLine, Severity, Sink } from '../core/log.ts';
 
 const RANK: Record<Severity, number> = { DEBUG: 0, INFO: 1, WARNING: 2, ERROR: 3 };
@@ -14,10 +15,15 @@ export function consoleSink(o: { level: string; json: boolean; write?: (text: st
   };
 }
 
-/** A copy of the console's lines in `dir`/fireworker.log. */
+/** A copy of the console's lines in `dir`/fireworker.log. Throws UsageError when that cannot be written. */
 export function fileSink(dir: string, level: string): Sink {
-  mkdirSync(dir, { recursive: true });
   const path = join(dir, 'fireworker.log');
+  try {
+    mkdirSync(dir, { recursive: true });
+    appendFileSync(path, '');
+  } catch (thrown) {
+    throw new UsageError(`logdir=${dir}: ${messageOf(thrown)}. Name a folder that can be written`);
+  }
   return consoleSink({ level, json: false, write: (text) => appendFileSync(path, text) });
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { BorealisError, messageOf } from '../core/errors.ts';
 import {
   applyMod,
   type Doc,
@@ -79,10 +80,18 @@ export function decorate(
 /** An action that a task left as a file in the launch folder, because it is no program that can return one. */
 export function actionFile(launchDir: string): FWAction | null {
   const [json, yaml] = [join(launchDir, 'FWAction.json'), join(launchDir, 'FWAction.yaml')];
-  if (existsSync(json)) return fwAction(parseFWAction(fromJson(readFileSync(json, 'utf8')), 'FWAction.json'));
+  if (existsSync(json)) return fwAction(parseFWAction(parseJson(json), 'FWAction.json'));
   if (existsSync(yaml))
     return fwAction(parseFWAction(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml'));
   return null;
+}
+
+function parseJson(path: string): unknown {
+  try {
+    return fromJson(readFileSync(path, 'utf8'));
+  } catch (thrown) {
+    throw new BorealisError(`${path} is ${messageOf(thrown)}`);
+  }
 }
 
 /** The action of a Firework whose Firetask failed, as Python records it. */

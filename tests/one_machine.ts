@@ -32,8 +32,8 @@ export interface OneMachine extends AsyncDisposable {
   readonly port: number;
   /** A connection for looking at what is stored. */
   readonly launchpad: LaunchPad;
-  /** Runs a program in the folder to its end. `stdin` is what a person would type. */
-  run(argv: readonly string[], o?: { env?: Record<string, string>; stdin?: string }): Promise<Ran>;
+  /** Runs a program to its end, in the folder unless `cwd` names another. */
+  run(argv: readonly string[], o?: { cwd?: string }): Promise<Ran>;
   /** Runs one of our `lpad` commands; throws when it fails. */
   lpad(...words: string[]): Promise<string>;
   /** Adds a workflow file with this content. */
@@ -90,9 +90,9 @@ export async function oneMachine(): Promise<OneMachine> {
     startServer,
     async run(argv, o = {}) {
       const child = Bun.spawn([...argv], {
-        cwd: folder,
-        env: { ...env, ...o.env },
-        stdin: new Blob([o.stdin ?? '']),
+        cwd: o.cwd ?? folder,
+        env,
+        stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',
       });
