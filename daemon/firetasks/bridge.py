@@ -89,6 +89,7 @@ def any_task(task, spec, request):
     try:
         from fireworks.core.fworker import FWorker
         from fireworks.core.launchpad import LaunchPad
+        from fireworks.utilities.exceptions import FWSerializationError
         from fireworks.utilities.fw_serializers import load_object
     except ImportError:
         raise SetupError(
@@ -97,7 +98,7 @@ def any_task(task, spec, request):
         ) from None
     try:
         loaded = load_object(dict(task))
-    except (ImportError, ValueError, AttributeError) as e:
+    except (ImportError, ValueError, AttributeError, FWSerializationError) as e:
         raise SetupError(
             "Firetask '%s' is not known to this worker, nor to the Python that it asks (%s): %s. Correct _fw_name, or"
             " install the package that defines it there" % (name, sys.executable, e)

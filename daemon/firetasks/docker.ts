@@ -18,7 +18,7 @@ import { words } from './script.ts';
 
 const params = z.looseObject({
   name: z.string().min(1),
-  image: z.string().min(1),
+  image: z.string().regex(/^\w[\w.\-/:@]*$/, 'must be the name of an image, such as gcr.io/project/tool:1'),
   command: z.union([z.string(), z.array(z.union([z.string(), z.number()]).transform(String))]),
   internal_prefix: z.string().startsWith('/'),
   storage_prefix: z.string().min(1),

@@ -1,0 +1,427 @@
+/** DockerTask with a real Docker Engine, and a miniature Cloud Storage. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readEndpoints } from '../core/cloud/endpoints.ts';
+import { Storage } from '../core/cloud/storage.ts';
+import type { Doc } from '../core/launchpad/index.ts';
+import { SECOND } from '../core/wait.ts';
+import { Engine } from '../daemon/docker/engine.ts';
+import { type TestWorker, testWorker, until } from '../daemon/test_worker.ts';
+import { type Gcp, startGcp } from '../sandbox/gcp/index.ts';
+import { importImage } from '../scripts/docker_engine.ts';
+
+const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
+const why = await Engine.open({ DOCKER_HOST: host }).then(
+  async (engine) => void (await engine[Symbol.asyncDispose]()),
+  (thrown: Error) => ` (${thrown.message})`,
+);
+const withEngine = test.skipIf(why !== undefined);
+const IMAGE = `borealis-test-${process.pid}:1`;
+const LIMIT = 30 * SECOND;
+
+let dir: string;
+let gcp: Gcp;
+let storage: Storage;
+let dropImage = async () => {};
+beforeAll(async () => {
+  if (why !== undefined) return;
+  dir = await mkdtemp(join(tmpdir(), 'docker-task-'));
+  gcp = await startGcp({ dir, fireworker: ['false'], launchpadFile: '' });
+  storage = new Storage(readEndpoints(gcp.env), 'sandbox');
+  dropImage = await importImage(host, IMAGE);
+}, LIMIT);
+afterAll(async () => {
+  if (why !== undefined) return;
+  await dropImage();
+  await gcp.stop();
+  await rm(dir, { recursive: true, force: true });
+}, LIMIT);
+
+const task = (name: string, command: string, more: Doc = {}): Doc => ({
+  _fw_name: 'DockerTask',
+  name,
+  image: IMAGE,
+  pull: 'missing',
+  command: ['sh', '-c', command],
+  internal_prefix: '/wc',
+  storage_prefix: `sandbox/${name}`,
+  ...more,
+});
+
+/** All objects of a task by their name below its prefix; stamps of logs read `STAMP`. */
+async function stored(name: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const object of storage.list('sandbox', `${name}/`)) {
+    const text = Buffer.from(await storage.read('sandbox', object.name)).toString('latin1');
+    found[object.name.slice(name.length + 1).replace(/\d{8}\.\d{6}_/, 'STAMP_')] = text;
+  }
+  return found;
+}
+
+async function containers(): Promise<unknown[]> {
+  await using engine = await Engine.open({ DOCKER_HOST: host });
+  const filters = encodeURIComponent(JSON.stringify({ label: ['borealis.worker=tester'] }));
+  return (await engine.request('GET', `/containers/json?all=true&filters=${filters}`)) as unknown[];
+}
+
+/** Flies one task and checks that nothing of it is left. Returns the last line of its failure; null: COMPLETED. */
+async function fly(
+  one: Doc,
+  check: (worker: TestWorker) => unknown = () => {},
+  env: Record<string, string> = {},
+): Promise<string | null> {
+  const world = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: '/nowhere', ...env };
+  await using worker = await testWorker({ env: world, storage: async () => storage, graceMs: 12 * SECOND });
+  await worker.add([one]);
+  const landing = await worker.fly();
+  await check(worker);
+  expect(await containers()).toEqual([]);
+  expect(await worker.file('.docker-0').catch((thrown) => thrown.code)).toBe('ENOENT');
+  if (landing === 'completed') return null;
+  const { _exception } = (await worker.storedData(1)) as { _exception: { _stacktrace: string } };
+  return _exception._stacktrace.trim().split('\n').at(-1) ?? '';
+}
+
+describe(`with a Docker Engine${why ?? ''}`, () => {
+  withEngine(
+    'inputs, outputs, trees, a > capture and a >> log',
+    async () => {
+      await storage.write('sandbox', 'all/in.txt', 'one two\n');
+      await storage.write('sandbox', 'all/tree/a', 'A');
+      await storage.write('sandbox', 'all/tree/deep/b', 'B');
+      const command =
+        'cat /wc/in.txt; sleep 0.3; echo to stderr >&2; cat /wc/tree/a /wc/tree/deep/b > /wc/out/ab; mkdir /wc/out/empty; echo x > /wc/x';
+      const one = task('all', command, {
+        inputs: ['/wc/in.txt', '/wc/tree/'],
+        outputs: ['/wc/out/', '/wc/x', '>/wc/said.txt', '>>/wc/logs/run.log'],
+      });
+      const check = ({ said }: TestWorker) => {
+        const messages = said.map(({ message }) => message);
+        for (const line of [
+          /^STARTING TASK: all, host: /,
+          /^one two$/,
+          /^to stderr$/,
+          /SUCCESSFUL TASK: all/,
+        ])
+          expect(messages).toContainEqual(expect.stringMatching(line));
+      };
+      expect(await fly(one, check)).toBeNull();
+      const { 'logs/STAMP_run.log': log, ...rest } = await stored('all');
+      expect(rest).toEqual({
+        'in.txt': 'one two\n',
+        'tree/a': 'A',
+        'tree/deep/b': 'B',
+        'out/ab': 'AB',
+        'out/empty/': '',
+        x: 'x\n',
+        'said.txt': 'one two\nto stderr\n',
+      });
+      expect(log).toMatch(
+        /^\d{8}\.\d{6} DockerTask: all, host: \S+\n\n\{[\s\S]*"storage_prefix": "sandbox\/all"[\s\S]*\}\n\nDocker Image ID: sha256:[0-9a-f]{64}\n\n-{80}\none two\nto stderr\n-{80}\n\n\d{8}\.\d{6} SUCCESSFUL TASK: all, elapsed 0:00:0\d of timeout parameter 1:00:00\n$/,
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'a task that fails: its exit code is told, its log is stored, its other outputs are not',
+    async () => {
+      const one = task('fails', 'echo before; echo x > /wc/x; exit 3', {
+        outputs: ['/wc/x', '>/wc/said', '>>/wc/log'],
+      });
+      expect(await fly(one)).toBe('DockerTaskError: Docker process exit code 3');
+      const objects = await stored('fails');
+      expect(Object.keys(objects)).toEqual(['STAMP_log']);
+      expect(objects.STAMP_log).toMatch(
+        /before\n-{80}\n\n\S+ FAILED TASK: fails, .* Docker process exit code 3\n$/,
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'missing inputs are all named, before anything runs',
+    async () => {
+      await storage.write('sandbox', 'missing/there', '');
+      const one = task('missing', 'echo x > /wc/ran', {
+        inputs: ['/wc/none', '/wc/there', '/wc/sub/none2'],
+        outputs: ['/wc/ran', '>>/wc/log'],
+      });
+      expect(await fly(one)).toBe(
+        'DockerTaskError: Cannot fetch gs://sandbox/missing/none: there is no such object; Cannot fetch gs://sandbox/missing/sub/none2: there is no such object',
+      );
+      const objects = await stored('missing');
+      expect(Object.keys(objects)).toEqual(['STAMP_log', 'there']);
+      expect(objects.STAMP_log).toMatch(
+        /FAILED TASK: missing, elapsed --- .*gs:\/\/sandbox\/missing\/none: /,
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'a bucket that does not exist',
+    async () => {
+      const one = task('bucket', 'true', { storage_prefix: 'no-such-bucket/x', inputs: ['/wc/in'] });
+      expect(await fly(one)).toBe(
+        "DockerTaskError: Bucket 'no-such-bucket' does not exist. Create it: gcloud storage buckets create gs://no-such-bucket",
+      );
+      const late = task('bucket', 'echo x > /wc/x', {
+        storage_prefix: 'no-such-bucket/x',
+        outputs: ['/wc/x'],
+      });
+      const saw: string[] = [];
+      expect(await fly(late, ({ said }) => said.map(({ message }) => saw.push(message)))).toMatch(
+        /^DockerTaskError: Bucket 'no-such-bucket' does not exist/,
+      );
+      expect(saw.filter((line) => / (FAILED|SUCCESSFUL) TASK: /.test(line))).toEqual([
+        expect.stringMatching(/FAILED TASK: bucket/),
+      ]);
+    },
+    LIMIT,
+  );
+
+  const refusals: [string, Doc, RegExp][] = [
+    [
+      'an input outside of the prefix',
+      { inputs: ['/etc/passwd'] },
+      /'\/etc\/passwd' is outside of internal_prefix '\/wc'$/,
+    ],
+    [
+      'an output that climbs out',
+      { outputs: ['/wc/../etc/x'] },
+      /'\/wc\/\.\.\/etc\/x' is outside of internal_prefix/,
+    ],
+    ['a captured folder', { outputs: ['>/wc/x/'] }, /what is captured goes to a file; this names a folder$/],
+    ['no bucket', { storage_prefix: '/' }, /'\/' is no storage path: it begins with a bucket's name/],
+    ['no name', { name: '' }, /ValueError: DockerTask: parameter 'name'/],
+    [
+      'an image that can be none',
+      { image: 'a b?' },
+      /ValueError: DockerTask: parameter 'image': must be the name of an image/,
+    ],
+    ['a relative prefix', { internal_prefix: 'wc' }, /ValueError: DockerTask: parameter 'internal_prefix'/],
+    [
+      'an image that is not there',
+      { image: 'no-such-image:1', pull: 'never' },
+      /Image no-such-image:1 is not on this machine/,
+    ],
+    [
+      'a program that is not in the image',
+      { command: 'no-such-program x' },
+      /The container cannot start: .* Is the first word of `command` a program of the image\?$/,
+    ],
+    ['a path twice', { outputs: ['/wc/x', '/wc/x'] }, /Duplicate mount point: \/wc\/x/],
+    ['a time that is none', { timeout: -1 }, /ValueError: DockerTask: parameter 'timeout'/],
+  ];
+  withEngine.each(refusals)(
+    'refused: %s',
+    async (_, more, last) => {
+      expect(await fly(task('refused', 'true', more))).toMatch(last);
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'the time is up: the container is stopped, and the error says so',
+    async () => {
+      const command = 'trap "echo got TERM; exit 9" TERM; echo started; while true; do sleep 0.1; done';
+      const one = task('slow', command, { timeout: 1, outputs: ['>>/wc/log'] });
+      expect(await fly(one)).toMatch(
+        /^DockerTaskError: Docker process timeout\. Give the task a longer `timeout`/,
+      );
+      expect((await stored('slow')).STAMP_log).toMatch(
+        /started\ngot TERM\n-{80}\n\n\S+ FAILED TASK: slow, elapsed 0:00:0\d of timeout parameter 0:00:01 Docker process timeout/,
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'SIGTERM in flight: the container is stopped, the Firework is given back',
+    async () => {
+      const env = { ...process.env, DOCKER_HOST: host };
+      await using worker = await testWorker({ env, storage: async () => storage });
+      await worker.add([task('stopped', 'trap "exit 0" TERM; echo started; while true; do sleep 0.1; done')]);
+      const flying = worker.fly();
+      await until('its start', () => worker.said.some(({ message }) => message === 'started'), LIMIT);
+      worker.stop('SIGTERM');
+      expect(await flying).toBe('givenUp');
+      expect([(await worker.firework(1)).state, await containers()]).toEqual(['READY', []]);
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'a container that a dead worker left is removed before its Firework runs again',
+    async () => {
+      const env = { ...process.env, DOCKER_HOST: host };
+      await using worker = await testWorker({ env, storage: async () => storage });
+      await using engine = await Engine.open(env);
+      await worker.add([task('again', 'echo alone')]);
+      const { describeLaunchPad } = await import('../core/launchpad/index.ts');
+      const Labels = {
+        'borealis.launchpad': describeLaunchPad(worker.launchpad.settings),
+        'borealis.fw_id': '1',
+        'borealis.worker': 'tester',
+      };
+      const body = { Image: IMAGE, Cmd: ['sleep', '600'], Labels };
+      const { Id } = (await engine.request('POST', '/containers/create', { body })) as { Id: string };
+      await engine.request('POST', `/containers/${Id}/start`);
+      expect(await worker.fly()).toBe('completed');
+      expect(await containers()).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'no line is lost, from the first to the last',
+    async () => {
+      const one = task('lines', 'seq 1 200000', { outputs: ['>/wc/said'] });
+      expect(await fly(one)).toBeNull();
+      const { said = '' } = await stored('lines');
+      const lines = said.trimEnd().split('\n');
+      expect([lines.length, lines[0], lines.at(-1)]).toEqual([200_000, '1', '200000']);
+      expect(lines.every((line, i) => line === String(i + 1))).toBe(true);
+      // Also of a program that is over at once.
+      for (let i = 0; i < 5; i++) {
+        await fly(task('short', 'echo word', { outputs: ['>/wc/said'] }));
+        expect(await stored('short')).toEqual({ said: 'word\n' });
+      }
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'it runs as the worker’s user, and sees its parameters as words',
+    async () => {
+      const one = task('who', '', {
+        command: `sh -c 'id -u; id -g; echo "$0"' 'a b'`,
+        outputs: ['>/wc/said'],
+      });
+      expect(await fly(one)).toBeNull();
+      expect(await stored('who')).toEqual({ said: `${process.getuid?.()}\n${process.getgid?.()}\na b\n` });
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'an FWAction that the container wrote',
+    async () => {
+      const action = JSON.stringify({ stored_data: { n: 3 }, update_spec: { u: 1 } });
+      const one = task('acts', `echo '${action}' > /wc/action.json`, { fwaction: '/wc/action.json' });
+      const check = async (worker: TestWorker) => expect(await worker.storedData(1)).toEqual({ n: 3 });
+      expect(await fly(one, check)).toBeNull();
+      expect(await fly(task('idle', 'true', { fwaction: '/wc/action.json' }))).toBe(
+        'DockerTaskError: The container wrote no FWAction to /wc/action.json',
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'links that lead out of an output tree are not followed',
+    async () => {
+      const command =
+        'cd /wc/out; echo in > a; ln -s a inside; ln -s /etc/passwd outside; ln -s nowhere broken';
+      expect(await fly(task('links', command, { outputs: ['/wc/out/'] }))).toBeNull();
+      expect(await stored('links')).toEqual({ 'out/a': 'in\n', 'out/inside': 'in\n' });
+    },
+    LIMIT,
+  );
+
+  const registry = Bun.which('docker-registry');
+  test.skipIf(why !== undefined || registry === null)(
+    `an image is pulled, also when it is here; one that is not in the registry is told${registry ? '' : ' (needs docker-registry)'}`,
+    async () => {
+      await using engine = await Engine.open({ DOCKER_HOST: host });
+      const port = 20_000 + (process.pid % 20_000);
+      const config = join(dir, 'registry.yml');
+      const root = join(dir, 'registry');
+      await Bun.write(
+        config,
+        `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${root}}}\nhttp: {addr: "127.0.0.1:${port}"}\n`,
+      );
+      const serving = Bun.spawn([registry as string, 'serve', config], {
+        stdio: ['ignore', 'ignore', 'ignore'],
+      });
+      const name = `127.0.0.1:${port}/own/tool`;
+      try {
+        await until('the registry', () =>
+          fetch(`http://127.0.0.1:${port}/v2/`).then(
+            ({ ok }) => ok,
+            () => false,
+          ),
+        );
+        await engine.request('POST', `/images/${IMAGE}/tag?repo=${encodeURIComponent(name)}&tag=1`);
+        const headers = { 'X-Registry-Auth': btoa('{}') };
+        const pushed = await engine.request('POST', `/images/${name}/push?tag=1`, { headers, text: true });
+        expect(pushed).not.toContain('errorDetail');
+        await engine.request('DELETE', `/images/${name}:1`);
+        const pulls = { image: `${name}:1`, pull: 'always' };
+        expect(await fly(task('pulled', 'true', pulls))).toBeNull();
+        expect(await fly(task('pulled', 'true', pulls))).toBeNull();
+        expect(await fly(task('pulled', 'true', { ...pulls, image: `${name}:2` }))).toMatch(
+          /^DockerTaskError: Cannot pull \S+:2: .* Push the image, or correct `image` in the Firetask$/,
+        );
+      } finally {
+        await engine.request('DELETE', `/images/${name}:1`).catch(() => {});
+        serving.kill();
+        await serving.exited;
+      }
+    },
+    LIMIT,
+  );
+
+  const setpriv = Bun.which('setpriv');
+  const root = process.getuid?.() === 0 && setpriv !== null && host.startsWith('unix://');
+  test.skipIf(why !== undefined || !root)(
+    `a socket without permission: one message with the mend${root ? '' : ' (needs root and setpriv)'}`,
+    async () => {
+      const socket = host.slice('unix://'.length);
+      // The folder of an Engine of the tests' own is closed to others: the socket itself must be what refuses.
+      const folder = await mkdtemp('/tmp/borealis-link-');
+      await chmod(folder, 0o755);
+      const proxy = Bun.listen({ unix: join(folder, 's'), socket: { data() {} } });
+      try {
+        await chmod(join(folder, 's'), 0o600);
+        const ask = `import { Engine } from ${JSON.stringify(join(import.meta.dir, '../daemon/docker/engine.ts'))};
+          await Engine.open({ DOCKER_HOST: 'unix://${join(folder, 's')}' }).catch((thrown) => console.log(thrown.message));`;
+        const argv = [
+          setpriv as string,
+          '--reuid=65534',
+          '--regid=65534',
+          '--clear-groups',
+          process.execPath,
+          '-e',
+          ask,
+        ];
+        const child = Bun.spawnSync(argv, { cwd: '/', env: { PATH: process.env.PATH } });
+        expect(child.stdout.toString() + child.stderr.toString()).toBe(
+          `No permission for the Docker Engine's socket ${join(folder, 's')}. Add this user to its group: sudo usermod -aG docker $USER, then sign in again\n`,
+        );
+        expect(socket).toStartWith('/');
+      } finally {
+        proxy.stop(true);
+        await rm(folder, { recursive: true });
+      }
+    },
+    LIMIT,
+  );
+});
+
+describe('without a Docker Engine', () => {
+  test('one message that says how to get one', async () => {
+    await using worker = await testWorker({
+      env: { ...process.env, DOCKER_HOST: 'unix:///nowhere/docker.sock' },
+    });
+    await worker.add([task('none', 'true')]);
+    expect(await worker.fly()).toBe('fizzled');
+    const { _exception } = (await worker.storedData(1)) as { _exception: { _stacktrace: string } };
+    expect(_exception._stacktrace).toContain(
+      'No Docker Engine answers at /nowhere/docker.sock: there is no such socket. Install docker.io and start it, or set DOCKER_HOST',
+    );
+  });
+});
