@@ -126,7 +126,7 @@ describe('a Firework that fails says why, and the worker goes on', () => {
     [
       'a broken FWAction.json',
       script('echo "{" > FWAction.json'),
-      /BorealisError: not JSON: the end in line 2$/,
+      /FWAction.json is not JSON: the end in line 2$/,
     ],
     ['an addition that is no workflow', leaves({ additions: [{ nonsense: 1 }] }), /BorealisError: .*spec.*$/],
     [
