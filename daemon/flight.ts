@@ -83,9 +83,10 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
   const started = performance.now();
   log.info(`Running Firework ${claim.fwId} '${claim.name}' in ${claim.launchDir}`);
   // It beats until the results are written: a run whose results wait for the LaunchPad is not lost.
-  await using heartbeat = new Heartbeat(pad.launchpad, claim.launchId, pad.pingMs, log);
+  await using heartbeat = new Heartbeat(pad.launchpad, claim, pad.pingMs, log);
   const signal = AbortSignal.any([pad.stopNow, heartbeat.lost]);
   const { action, state } = await runTasks(pad, claim, log, signal, heartbeat);
+  await heartbeat.lastLook();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (heartbeat.lost.aborted) {
     log.warning(

@@ -1,5 +1,13 @@
 import { messageOf } from '../core/errors.ts';
-import { type Doc, type LaunchPad, ping } from '../core/launchpad/index.ts';
+import {
+  type Claim,
+  type Doc,
+  type LaunchPad,
+  ping,
+  type Tracker,
+  track,
+  trackersOf,
+} from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import { SECOND, sleep } from '../core/wait.ts';
 
@@ -14,13 +22,15 @@ export class Heartbeat implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #lost = new AbortController();
   readonly #beating: Promise<void>;
+  #trackers: readonly Tracker[];
 
   constructor(
     readonly launchpad: LaunchPad,
-    readonly launchId: number,
+    readonly claim: Pick<Claim, 'launchId' | 'launchDir' | 'spec'>,
     readonly everyMs: number,
     readonly log: Logger,
   ) {
+    this.#trackers = trackersOf(claim.spec._trackers);
     this.#beating = this.#beat();
   }
 
@@ -33,6 +43,11 @@ export class Heartbeat implements AsyncDisposable {
     await this.#ping(checkpoint);
   }
 
+  /** Once more at the end, so that trackers tell how their files ended. Nothing to do without trackers. */
+  async lastLook(): Promise<void> {
+    if (this.#trackers.length > 0) await this.#ping();
+  }
+
   async #beat(): Promise<void> {
     for (let wait = this.everyMs; await sleep(wait, this.#stop.signal); )
       wait = (await this.#ping()) ? this.everyMs : Math.min(this.everyMs, REPEAT_MS);
@@ -41,7 +56,12 @@ export class Heartbeat implements AsyncDisposable {
   /** False: the LaunchPad did not hear it. */
   async #ping(checkpoint?: Doc): Promise<boolean> {
     try {
-      const ours = await ping(this.launchpad, this.launchId, checkpoint);
+      const { launchId, launchDir } = this.claim;
+      this.#trackers = await track(this.#trackers, launchDir).catch((thrown: unknown) => {
+        this.log.warning(`Tracked files cannot be read: ${messageOf(thrown)}`);
+        return this.#trackers;
+      });
+      const ours = await ping(this.launchpad, launchId, checkpoint, this.#trackers);
       if (!ours) this.#lost.abort(new Error('the launch is no longer this worker’s'));
       return true;
     } catch (thrown) {

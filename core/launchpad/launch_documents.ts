@@ -3,6 +3,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { Double } from 'bson';
 import type { Document } from 'mongodb';
 import { type FWorker, fworkerDoc, type State } from './model.ts';
+import { trackersDoc, trackersOf } from './trackers.ts';
 import { type Doc, isoTime, timeOf } from './values.ts';
 
 export interface NewLaunch {
@@ -31,7 +32,7 @@ export function launchDocument(l: NewLaunch): Document {
     launch_dir: l.launchDir,
     host: l.host ?? hostname(),
     ip: l.ip ?? ownAddress(),
-    trackers: l.trackers ?? [],
+    trackers: trackersDoc(trackersOf(l.trackers)),
     action: null,
     state: l.state,
     state_history: history,
