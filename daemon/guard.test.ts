@@ -23,7 +23,7 @@ test('a program has its own process group, its folder, and no trace of the guard
   inFolder(async (folder) => {
     await using guard = await Guard.start(folder);
     const child = guard.start(
-      ['sh', '-c', 'pwd; env | grep -c BOREALIS_; ps -o pgid= -p $$'],
+      ['sh', '-c', 'pwd; env | grep -c -e BOREALIS_GUARD -e BOREALIS_WORKER; ps -o pgid= -p $$'],
       options(folder),
     );
     const [dir, count, group] = (await text(child.stdout)).trim().split('\n');

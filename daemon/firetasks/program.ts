@@ -42,7 +42,7 @@ export async function runProgram(
   flight.signal.addEventListener('abort', stop, { once: true });
   const feed = async () => {
     if (typeof o.stdin !== 'string') return;
-    child.stdin?.write(o.stdin);
+    await child.stdin?.write(o.stdin);
     await child.stdin?.end();
   };
   const heard = Promise.all([
