@@ -73,7 +73,7 @@ export async function startSandbox(o: SandboxOptions): Promise<Sandbox> {
     await mongo.stop();
     throw thrown;
   }
-  const env = { ...gcp.env, FW_CONFIG_FILE: join(dir, 'FW_config.yaml') };
+  const env = { ...gcp.env, ...notByProxy(process.env), FW_CONFIG_FILE: join(dir, 'FW_config.yaml') };
   await writeFile(join(dir, 'my_launchpad.yaml'), launchpadFile, { mode: 0o600 });
   await writeFile(
     join(dir, 'FW_config.yaml'),
@@ -105,6 +105,13 @@ export async function startSandbox(o: SandboxOptions): Promise<Sandbox> {
         await rm(join(dir, file), { force: true });
     },
   };
+}
+
+/** Where the way out leads through a proxy, the way to this machine does not. Both spellings are read by somebody. */
+export function notByProxy(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const hosts = new Set((env.no_proxy ?? env.NO_PROXY ?? '').split(',').map((host) => host.trim()));
+  const all = [...hosts.add('127.0.0.1').add('localhost')].filter((host) => host !== '').join(',');
+  return { NO_PROXY: all, no_proxy: all };
 }
 
 function launchpadText(port: number, user?: string, password?: string): string {

@@ -179,7 +179,7 @@ describe('to the end', () => {
   );
 
   test.skipIf(noEngine !== '')(
-    `with an Engine that was there: its images and containers are as before${noEngine}`,
+    `with an Engine that was there, which is then as before, and a proxy, which is not asked${noEngine}`,
     async () => {
       const engine = await dockerEngine({ say: console.log, without: 'this test fails' });
       if (!engine) throw new Error('There is no Docker Engine');
@@ -192,7 +192,11 @@ describe('to the end', () => {
           );
         };
         const before = await content();
-        const demo = startDemo([...BUN, '--keep'], { DOCKER_HOST: engine.host });
+        const demo = startDemo([...BUN, '--keep'], {
+          DOCKER_HOST: engine.host,
+          HTTP_PROXY: 'http://127.0.0.1:9',
+          http_proxy: 'http://127.0.0.1:9',
+        });
         expect([await demo.exited, demo.said()]).toEqual([0, expect.any(String)]);
         expect(await content()).toEqual(before);
         // --keep leaves the results, and them alone.
