@@ -55,22 +55,20 @@ const createIndexes: Command = (context) => {
   const before = collection.indexes.length;
   for (const asked of context.command.get('indexes') as Doc[]) {
     const spec = indexSpec(asked);
-    const same = collection.indexes.find((index) => index.name === spec.name);
-    const keys = JSON.stringify(Object.entries(spec.key));
-    const twin = collection.indexes.find((index) => JSON.stringify(Object.entries(index.key)) === keys);
-    if (same && same !== twin) {
+    const named = collection.indexes.find((index) => index.name === spec.name);
+    const twin = collection.indexes.find((index) => sameKey(index, spec));
+    const alike =
+      twin && ((twin.unique === spec.unique && twin.sparse === spec.sparse) || twin.name === '_id_');
+    if (named && !(named === twin && alike)) {
       throw new MongoAnswer(
         86,
         'IndexKeySpecsConflict',
-        `An existing index has the same name as the requested index: ${spec.name}`,
+        `An existing index has the same name as the requested index. Requested index: ${spec.name}`,
       );
     }
-    if (twin && (twin.unique !== spec.unique || twin.sparse !== spec.sparse) && twin.name !== '_id_') {
-      throw new MongoAnswer(
-        85,
-        'IndexOptionsConflict',
-        `Index already exists with different options: ${twin.name}`,
-      );
+    if (twin && twin !== named && twin.name !== '_id_') {
+      const how = alike ? `a different name: ${twin.name}` : `different options: ${twin.name}`;
+      throw new MongoAnswer(85, 'IndexOptionsConflict', `Index already exists with ${how}`);
     }
     if (!twin) context.store.createIndex(collection, spec);
   }
@@ -82,6 +80,9 @@ const createIndexes: Command = (context) => {
     ...(before === after && { note: 'all indexes already exist' }),
   };
 };
+
+const sameKey = (a: IndexSpec, b: IndexSpec) =>
+  JSON.stringify(Object.entries(a.key)) === JSON.stringify(Object.entries(b.key));
 
 const cannotCreate = (message: string) => new MongoAnswer(67, 'CannotCreateIndex', message);
 
@@ -250,6 +251,13 @@ const dbStats: Command = ({ store, db }) => {
   };
 };
 
+function opcounters(counters: Record<string, number>, inserted: number): Record<string, Long> {
+  const { insert: _, find = 0, update = 0, delete: deleted = 0, getMore = 0, ...others } = counters;
+  const command = Object.values(others).reduce((sum, n) => sum + n, 0);
+  const counts = { insert: inserted, query: find, update, delete: deleted, getmore: getMore, command };
+  return Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, Long.fromNumber(n)]));
+}
+
 const serverStatus: Command = ({ store, counters, cursors }) => ({
   host: '127.0.0.1',
   version: VERSION,
@@ -257,7 +265,7 @@ const serverStatus: Command = ({ store, counters, cursors }) => ({
   pid: process.pid,
   uptime: Math.floor(process.uptime()),
   localTime: new Date(),
-  opcounters: { command: Object.values(counters).reduce((sum, n) => sum + n, 0) },
+  opcounters: opcounters(counters, store.work.docsInserted),
   metrics: {
     commands: Object.fromEntries(
       Object.entries(counters).map(([name, total]) => [name, { total: Long.fromNumber(total) }]),

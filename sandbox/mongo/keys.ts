@@ -23,6 +23,7 @@ export const KEYS_VERSION = 2;
 /** One byte for each group of types that compare with each other. */
 export const RANK = {
   minKey: 0x01,
+  emptyArray: 0x03,
   null: 0x05,
   number: 0x0a,
   string: 0x0f,
@@ -42,6 +43,7 @@ const utf8 = new TextEncoder();
 /** The rank byte of a value: values of different rank never match each other in a range (`$lt`, `$gte`...). */
 export function rankOf(value: unknown): number {
   if (value === null || value === undefined) return RANK.null;
+  if (value === EMPTY) return RANK.emptyArray;
   switch (typeof value) {
     case 'number':
     case 'bigint':
@@ -232,7 +234,7 @@ export function valuesAt(document: unknown, path: string): { values: unknown[]; 
       if (Array.isArray(value)) {
         many = true;
         values.push(...value, value);
-        if (value.length === 0) values.push(undefined);
+        if (value.length === 0) values.push(EMPTY);
       } else values.push(value);
       return;
     }
@@ -250,6 +252,9 @@ export function valuesAt(document: unknown, path: string): { values: unknown[]; 
   if (values.length === 0) values.push(undefined);
   return { values, many };
 }
+
+/** Stands for the elements of an empty array, which sort below null. */
+const EMPTY = Symbol('empty');
 
 /** True for a part of a path that can name an element of an array. */
 export const isPlace = (part: string) => /^(0|[1-9]\d*)$/.test(part);

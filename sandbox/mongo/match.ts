@@ -49,7 +49,7 @@ function clause(field: string, value: unknown): Matcher {
 }
 
 /** The values at a path, arrays on the way looked through, one at its end left whole. Missing: `undefined`. */
-function valuesAtPath(document: Doc, parts: readonly string[]): unknown[] {
+export function valuesAtPath(document: Doc, parts: readonly string[]): unknown[] {
   const found: unknown[] = [];
   const walk = (value: unknown, depth: number): void => {
     if (depth === parts.length) {

@@ -5,8 +5,7 @@ import { type Command, type Context, collectionOf, nameOf } from './command.ts';
 import { Doc } from './document.ts';
 import { badValue, failedToParse, MongoAnswer, typeMismatch } from './errors.ts';
 import { distinctValues } from './expression.ts';
-import { valuesAt } from './keys.ts';
-import { matcher } from './match.ts';
+import { matcher, valuesAtPath } from './match.ts';
 import { compilePipeline } from './pipeline.ts';
 import { projector } from './project.ts';
 import { explain, type Query, run } from './query.ts';
@@ -92,8 +91,8 @@ const distinct: Command = (context) => {
   const collection = collectionOf(context, 'distinct');
   let values: unknown[] = [];
   for (const { document } of collection ? run(collection, { filter }) : []) {
-    const { values: found, many } = valuesAt(document, key);
-    values.push(...found.filter((value) => value !== undefined && !(many && Array.isArray(value))));
+    const found = valuesAtPath(document, key.split('.')).flat();
+    values.push(...found.filter((value) => value !== undefined));
     if (values.length > 10_000) values = distinctValues(values);
   }
   return { values: distinctValues(values) };

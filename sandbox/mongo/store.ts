@@ -54,6 +54,7 @@ interface Row {
 export interface Work {
   docsExamined: number;
   keysExamined: number;
+  docsInserted: number;
 }
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
@@ -100,6 +101,7 @@ export class Collection {
   insert(document: Doc): void {
     const { rid } = this.#insert.get(checkedBytes(document)) as { rid: number };
     for (const index of this.indexes) this.#addKeys(index, rid, document);
+    this.work.docsInserted++;
   }
 
   /** Puts `after` in the place of `before`, and moves only the index keys that changed. */
@@ -263,7 +265,7 @@ function checkedBytes(document: Doc): Uint8Array {
 export class Store {
   readonly #sqlite: Database;
   readonly #collections = new Map<string, Collection>();
-  readonly work: Work = { docsExamined: 0, keysExamined: 0 };
+  readonly work: Work = { docsExamined: 0, keysExamined: 0, docsInserted: 0 };
 
   /** Opens the store in folder `dir` (made if missing), or in memory. */
   constructor(dir?: string) {

@@ -176,8 +176,7 @@ function written(holder: unknown, parts: readonly string[], walked: string, writ
     }
     return copy;
   }
-  if (part === '$' || part.startsWith('$['))
-    throw badValue(`Cannot apply array updates to non-array element ${walked}`);
+  needsNoArray(part, walked);
   const document = holder as Doc;
   const there = document.get(part);
   if (there === undefined && !write.make) return document;
@@ -194,8 +193,14 @@ function below(there: unknown, rest: readonly string[], walked: string, write: W
   if (there === undefined) return written(new Doc(), rest, walked, write);
   if (there instanceof Doc || Array.isArray(there)) return written(there, rest, walked, write);
   if (!write.make) return there;
+  needsNoArray(rest[0] as string, walked);
   const name = walked.split('.').at(-1);
   throw pathNotViable(`Cannot create field '${rest[0]}' in element {${name}: ${String(there)}}`);
+}
+
+function needsNoArray(part: string, walked: string): void {
+  if (part === '$') throw badValue('The positional operator did not find the match needed from the query.');
+  if (part.startsWith('$[')) throw badValue(`Cannot apply array updates to non-array element ${walked}`);
 }
 
 const join = (walked: string, part: string) => (walked ? `${walked}.${part}` : part);
@@ -293,9 +298,9 @@ const OPERATORS: Record<string, Operator> = {
   $pop(there, operand, _, path) {
     const end = isNumber(operand) ? numberOf(operand) : Number.NaN;
     if (end !== 1 && end !== -1) throw failedToParse(`$pop expects 1 or -1, found: ${String(operand)}`);
-    return end < 0
-      ? arrayAt(there, '$pop', path, false)?.slice(1)
-      : arrayAt(there, '$pop', path, false)?.slice(0, -1);
+    if (!Array.isArray(there))
+      throw typeMismatch(`Path '${path}' contains an element of non-array type '${typeName(there)}'`);
+    return end < 0 ? there.slice(1) : there.slice(0, -1);
   },
   $pull(there, operand, _, path) {
     const goes = pulled(operand);

@@ -16,7 +16,7 @@ interface WriteError {
   errmsg: string;
 }
 
-/** Runs one write after the other. A failed one is undone and reported; ordered bulks stop there. */
+/** Runs one write after the other. A failed one is reported; ordered bulks stop there. */
 function each(context: Context, field: string, work: (item: Doc, index: number) => void): WriteError[] {
   const items = context.command.get(field);
   if (!Array.isArray(items) || items.length === 0 || items.length > MOST_WRITES) {
@@ -30,7 +30,7 @@ function each(context: Context, field: string, work: (item: Doc, index: number) 
   const errors: WriteError[] = [];
   for (const [index, item] of items.entries()) {
     try {
-      context.store.savepoint(() => work(item as Doc, index));
+      work(item as Doc, index);
     } catch (thrown) {
       if (!(thrown instanceof MongoAnswer)) throw thrown;
       errors.push({ index, code: thrown.code, errmsg: thrown.message, ...thrown.fields });
@@ -66,7 +66,7 @@ const insert: Command = (context) => {
   const collection = context.store.ensure(context.db, nameOf(context, 'insert'));
   let n = 0;
   const errors = each(context, 'documents', (document) => {
-    collection.insert(withId(document));
+    context.store.savepoint(() => collection.insert(withId(document)));
     n++;
   });
   return { n, ...withErrors(errors) };
@@ -105,13 +105,14 @@ const update: Command = (context) => {
       hint: statement.get('hint'),
     };
     const found = [...run(collection, query)];
-    for (const one of found) {
-      const { changed } = modify(collection, one, change);
-      n++;
-      if (changed) nModified++;
-    }
+    let modified = 0;
+    // As in MongoDB, where one of many fails the ones before it stay as they were written.
+    for (const one of found)
+      if (context.store.savepoint(() => modify(collection, one, change)).changed) modified++;
+    n += found.length;
+    nModified += modified;
     if (found.length === 0 && truthy(statement.get('upsert'))) {
-      const document = upsert(collection, change);
+      const document = context.store.savepoint(() => upsert(collection, change));
       upserted.push({ index, _id: document.get('_id') });
       n++;
     }
