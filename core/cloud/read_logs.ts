@@ -27,6 +27,9 @@ const entrySchema = z.looseObject({
     .nullish(),
 });
 
+/** Logging gives no more in one answer. */
+const LARGEST_PAGE = 1000;
+
 /** The newest `most` entries that match `filter`, oldest first. */
 export async function listLogs(
   project: string,
@@ -36,17 +39,21 @@ export async function listLogs(
 ): Promise<LogEntry[]> {
   const { v2 } = await import('@google-cloud/logging');
   const client = new v2.LoggingServiceV2Client(await clientOptions(endpoints.logging, project)) as {
-    listLogEntries(request: object, options: object): Promise<[unknown[], ...unknown[]]>;
+    listLogEntries(
+      request: object,
+      options: object,
+    ): Promise<[unknown[], unknown, { nextPageToken?: string | null } | undefined]>;
   };
   try {
-    const request = {
-      resourceNames: [`projects/${project}`],
-      filter,
-      orderBy: 'timestamp desc',
-      pageSize: most,
-    };
-    const [entries] = await client.listLogEntries(request, { autoPaginate: false });
-    return entries.map(entryOf).reverse();
+    const request = { resourceNames: [`projects/${project}`], filter, orderBy: 'timestamp desc' };
+    const found: LogEntry[] = [];
+    for (let pageToken: string | undefined = ''; pageToken !== undefined && found.length < most; ) {
+      const pageSize = Math.min(LARGEST_PAGE, most - found.length);
+      const page = await client.listLogEntries({ ...request, pageSize, pageToken }, { autoPaginate: false });
+      found.push(...page[0].map(entryOf));
+      pageToken = page[2]?.nextPageToken || undefined;
+    }
+    return found.reverse();
   } catch (thrown) {
     throw cloudError(`read the logs of project ${project}`, thrown);
   }

@@ -1,10 +1,8 @@
 import { defineCommand } from 'citty';
-import { UsageError } from '../../core/errors.ts';
+import { confirm } from '../fleet/confirm.ts';
 import { asJson, place, prefix, range } from '../fleet/flags.ts';
 import { actOn, openFleet, targets } from '../fleet/fleet.ts';
 import { nameSpan } from '../fleet/names.ts';
-import { note } from '../output.ts';
-import { ask, stopAsking } from '../prompt.ts';
 
 export const examples = ['borealisctl down demo', 'borealisctl down demo --base 10 --count 5 --yes'];
 
@@ -21,18 +19,8 @@ export default defineCommand({
     const fleet = openFleet(flags);
     const vms = await targets(fleet, flags);
     const names = vms.map(({ name }) => name);
-    if (!flags.yes) {
-      if (!process.stdin.isTTY)
-        throw new UsageError(`down deletes ${nameSpan(names)}: say that you mean it with --yes`);
-      const answer = await ask(
-        `Delete ${vms.length} VMs, ${nameSpan(names)}? What runs on them is given back. (y/N) `,
-      );
-      stopAsking();
-      if (!/^y/i.test(answer.trim())) {
-        note('Nothing was deleted');
-        return 1;
-      }
-    }
+    const question = `Delete ${vms.length} VMs, ${nameSpan(names)}? What runs on them is given back.`;
+    if (vms.length > 0 && !(await confirm(flags.yes, `down deletes ${nameSpan(names)}`, question))) return 1;
     return await actOn(
       fleet,
       vms,

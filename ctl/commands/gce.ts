@@ -6,8 +6,8 @@ import { createVms } from '../fleet/create.ts';
 import { actOn, openFleet } from '../fleet/fleet.ts';
 import { checkOptions } from '../fleet/instance_body.ts';
 import { launchPadMetadata, requireDatabase } from '../fleet/metadata.ts';
-import { rangeOf, vmNames } from '../fleet/names.ts';
-import { parsePairs, redact } from '../fleet/pairs.ts';
+import { MANY, rangeOf, vmNames } from '../fleet/names.ts';
+import { parseMetadata, parsePairs, redact } from '../fleet/pairs.ts';
 import { printJson } from '../output.ts';
 
 export const examples = ['gce grace-wcm -c3 -m db=analysis', 'gce grace-wcm -c3 --set-metadata -m quit=soon'];
@@ -50,8 +50,8 @@ export default defineCommand({
     if (actions > 1) throw new UsageError('gce: --delete, --set-metadata and --quit-soon exclude each other');
     const options = parsePairs('-o', everyValue(rawArgs, args, 'option'));
     checkOptions(options);
-    const given = parsePairs('-m', everyValue(rawArgs, args, 'metadata'));
-    const { base = 0, count = 1 } = rangeOf(flags.base, flags.count);
+    const given = parseMetadata(everyValue(rawArgs, args, 'metadata'));
+    const { base = 0, count = 1 } = rangeOf(flags.base, flags.count, MANY);
     const fleet = openFleet({ prefix: flags['name-prefix'], project: options.project, zone: options.zone });
     const { project, zone } = fleet.compute;
     const names = vmNames(fleet.prefix, base, count);

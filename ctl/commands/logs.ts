@@ -1,9 +1,10 @@
 import { defineCommand } from 'citty';
 import { listLogs } from '../../core/cloud/read_logs.ts';
-import { SECOND, sleep } from '../../core/wait.ts';
+import { sleep } from '../../core/wait.ts';
 import { place, prefix } from '../fleet/flags.ts';
 import { openFleet } from '../fleet/fleet.ts';
 import { wholeNumber } from '../fleet/names.ts';
+import { tail } from '../fleet/tail.ts';
 import { color, printJsonLine, printLine } from '../output.ts';
 
 export const examples = ['borealisctl logs demo --follow', 'borealisctl logs demo --severity WARNING -n 50'];
@@ -28,27 +29,23 @@ export default defineCommand({
     const { prefix: fleet, compute } = openFleet(flags);
     const most = wholeNumber('lines', flags.lines, 1, 10_000) as number;
     const base = [
-      `labels.worker:"${fleet}-"`,
+      // The prefix has letters, digits and - only; another fleet may be called my-demo.
+      `labels.worker=~"^${fleet}-[0-9]"`,
       `severity>=${flags.severity}`,
       ...(flags.filter ? [`(${flags.filter})`] : []),
     ];
-    const seen = new Set<string>();
-    let since = '';
-    for (;;) {
-      const filter = [...base, ...(since ? [`timestamp>="${since}"`] : [])].join('\n');
-      for (const entry of await listLogs(compute.project, compute.endpoints, filter, most)) {
-        if (seen.has(entry.insertId)) continue;
-        seen.add(entry.insertId);
-        since = entry.timestamp;
-        if (flags.json) printJsonLine(entry);
-        else {
-          const { worker = '', fw_id, task } = entry.labels;
-          const scope = [worker, fw_id && `fw ${fw_id}`, task].filter(Boolean).join(' ');
-          printLine(`${color.dim(entry.timestamp)} ${entry.severity.padEnd(7)} [${scope}] ${entry.message}`);
-        }
+    const { project, endpoints } = compute;
+    const list = (since: Date | null, most: number) => {
+      const filter = [...base, ...(since ? [`timestamp>="${since.toISOString()}"`] : [])].join('\n');
+      return listLogs(project, endpoints, filter, most);
+    };
+    for await (const entry of tail({ list, most, follow: flags.follow ?? false, sleep })) {
+      if (flags.json) printJsonLine(entry);
+      else {
+        const { worker = '', fw_id, task } = entry.labels;
+        const scope = [worker, fw_id && `fw ${fw_id}`, task].filter(Boolean).join(' ');
+        printLine(`${color.dim(entry.timestamp)} ${entry.severity.padEnd(7)} [${scope}] ${entry.message}`);
       }
-      if (!flags.follow) return;
-      await sleep(2 * SECOND);
     }
   },
 });

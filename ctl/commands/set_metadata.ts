@@ -3,7 +3,7 @@ import { UsageError } from '../../core/errors.ts';
 import { everyValue } from '../command_line.ts';
 import { asJson, place, prefix, range } from '../fleet/flags.ts';
 import { actOn, openFleet, targets } from '../fleet/fleet.ts';
-import { parsePairs } from '../fleet/pairs.ts';
+import { parseMetadata } from '../fleet/pairs.ts';
 
 export const examples = [
   'borealisctl set-metadata demo -m quit=when-idle',
@@ -28,7 +28,7 @@ export default defineCommand({
   meta: { name: 'set-metadata', description: 'sets metadata attributes of VMs; their other attributes stay' },
   args,
   async run({ args: flags, rawArgs }) {
-    const set = parsePairs('-m', everyValue(rawArgs, args, 'metadata'));
+    const set = parseMetadata(everyValue(rawArgs, args, 'metadata'));
     if (Object.keys(set).length === 0) throw new UsageError('set-metadata needs at least one -m KEY=VALUE');
     const fleet = openFleet(flags);
     const vms = await targets(fleet, flags);

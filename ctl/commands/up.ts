@@ -1,12 +1,13 @@
 import { defineCommand } from 'citty';
 import { everyValue } from '../command_line.ts';
+import { confirm } from '../fleet/confirm.ts';
 import { createVms } from '../fleet/create.ts';
 import { asJson, place, prefix } from '../fleet/flags.ts';
 import { openFleet } from '../fleet/fleet.ts';
 import { checkOptions } from '../fleet/instance_body.ts';
 import { launchPadMetadata, requireDatabase } from '../fleet/metadata.ts';
-import { rangeOf, vmNames } from '../fleet/names.ts';
-import { parsePairs } from '../fleet/pairs.ts';
+import { MANY, nameSpan, rangeOf, vmNames } from '../fleet/names.ts';
+import { parseMetadata, parsePairs } from '../fleet/pairs.ts';
 
 export const examples = [
   'borealisctl up --count 30',
@@ -20,7 +21,7 @@ const args = {
     alias: 'c',
     required: true,
     valueHint: 'N',
-    description: 'how many VMs, 1 to 100',
+    description: 'how many VMs, 0 to 1000',
   },
   base: {
     type: 'string',
@@ -49,6 +50,7 @@ const args = {
     description: 'an option of gcloud compute instances create; may be repeated',
   },
   spot: { type: 'boolean', description: 'spot VMs: far cheaper, and Google may take them back' },
+  yes: { type: 'boolean', alias: 'y', description: 'do not ask when there are more than 100' },
   'dry-run': { type: 'boolean', alias: 'd', description: 'show what would be asked for' },
   ...place,
   ...asJson,
@@ -63,7 +65,7 @@ export default defineCommand({
     const { base = 0, count = 1 } = rangeOf(flags.base, flags.count);
     const metadata = {
       ...launchPadMetadata(flags.launchpad),
-      ...parsePairs('-m', everyValue(rawArgs, args, 'metadata')),
+      ...parseMetadata(everyValue(rawArgs, args, 'metadata')),
     };
     if (flags.family === 'fireworker') requireDatabase(metadata);
     const fleet = openFleet({
@@ -81,9 +83,12 @@ export default defineCommand({
       metadata,
       spot: flags.spot ?? false,
     };
-    return await createVms(fleet, vmNames(fleet.prefix, base, count), spec, {
-      dryRun: flags['dry-run'] ?? false,
-      json: flags.json ?? false,
-    });
+    const names = vmNames(fleet.prefix, base, count);
+    const dryRun = flags['dry-run'] ?? false;
+    if (count > MANY && !dryRun) {
+      const what = `up creates ${count} VMs, ${nameSpan(names)}`;
+      if (!(await confirm(flags.yes, what, `Create ${count} VMs, ${nameSpan(names)}?`))) return 1;
+    }
+    return await createVms(fleet, names, spec, { dryRun, json: flags.json ?? false });
   },
 });

@@ -34,7 +34,7 @@ export async function fleetVms({ prefix, compute }: Fleet): Promise<Vm[]> {
   return await compute.list(`labels.${FLEET_LABEL}=${prefix}`);
 }
 
-/** The VMs that a command is about: those of --base and --count, else every VM of the fleet. Never none. */
+/** The VMs that a command is about: those of --base and --count, else every VM of the fleet, which are never none. */
 export async function targets(fleet: Fleet, flags: FleetFlags): Promise<{ name: string; zone: string }[]> {
   const { base, count } = rangeOf(flags.base, flags.count);
   if (base !== undefined || count !== undefined) {
@@ -48,11 +48,31 @@ export async function targets(fleet: Fleet, flags: FleetFlags): Promise<{ name: 
   return vms.map(({ name, zone }) => ({ name, zone }));
 }
 
-type Action = (compute: Compute, names: string[], onDone: (result: VmResult) => void) => Promise<VmResult[]>;
+export type Action = (
+  compute: Compute,
+  names: string[],
+  onDone: (result: VmResult) => void,
+) => Promise<VmResult[]>;
+
+/** Does something to many VMs, in whichever zones they are, and says of each what became of it. */
+export async function changeVms(
+  { compute }: Fleet,
+  vms: readonly { name: string; zone: string }[],
+  action: Action,
+  onDone: (result: VmResult) => void = () => {},
+): Promise<VmResult[]> {
+  const results: VmResult[] = [];
+  for (const [zone, group] of Map.groupBy(vms, (vm) => vm.zone)) {
+    const there = zone === compute.zone ? compute : new Compute(compute.project, zone, compute.endpoints);
+    const names = group.map(({ name }) => name);
+    results.push(...(await action(there, names, onDone)));
+  }
+  return results;
+}
 
 /**
- * Does something to many VMs, in whichever zones they are, with progress, and tells the outcome: one line for what was done,
- * one for each VM that refused. Returns the exit code: 1 when any did.
+ * `changeVms` with progress; tells the outcome: one line for what was done, one for each VM that refused. Returns the exit
+ * code: 1 when any did.
  */
 export async function actOn(
   fleet: Fleet,
@@ -61,32 +81,20 @@ export async function actOn(
   json: boolean,
   action: Action,
 ): Promise<number> {
+  if (vms.length === 0) {
+    if (json) printJson([]);
+    note('--count 0: there is nothing to do');
+    return 0;
+  }
   const line = progress();
   let finished = 0;
-  const results: VmResult[] = [];
   const count = `${vms.length} VM${vms.length === 1 ? '' : 's'}`;
   line.update(`${words.doing} ${count}: ${nameSpan(vms.map(({ name }) => name))}`);
   const onDone = () => {
     finished++;
     if (process.stderr.isTTY) line.update(`${words.doing} VMs: ${finished} of ${vms.length}`);
   };
-  try {
-    for (const [zone, group] of Map.groupBy(vms, (vm) => vm.zone)) {
-      const compute =
-        zone === fleet.compute.zone
-          ? fleet.compute
-          : new Compute(fleet.compute.project, zone, fleet.compute.endpoints);
-      results.push(
-        ...(await action(
-          compute,
-          group.map(({ name }) => name),
-          onDone,
-        )),
-      );
-    }
-  } finally {
-    line.done();
-  }
+  const results = await changeVms(fleet, vms, action, onDone).finally(() => line.done());
   return tell(results, words.done, json);
 }
 

@@ -93,12 +93,12 @@ export function instanceBody(name: string, spec: FleetSpec): InstanceBody {
           sourceImage: image(spec),
           diskType: `zones/${spec.zone}/diskTypes/${options['boot-disk-type'] ?? 'pd-standard'}`,
           ...(options['boot-disk-size'] !== undefined && {
-            diskSizeGb: String(gigabytes('boot-disk-size', options['boot-disk-size'])),
+            diskSizeGb: String(wholeGigabytes('boot-disk-size', options['boot-disk-size'])),
           }),
         },
       },
     ],
-    networkInterfaces: [networkInterface(options)],
+    networkInterfaces: [networkInterface(spec)],
     scheduling: scheduling(spec),
     serviceAccounts: [{ email: options['service-account'] ?? 'default', scopes: scopes(options.scopes) }],
     ...(options.tags !== undefined && { tags: { items: options.tags.split(',') } }),
@@ -126,6 +126,12 @@ function gigabytes(option: string, text: string): number {
   return Number(number) * factor;
 }
 
+function wholeGigabytes(option: string, text: string): number {
+  const size = gigabytes(option, text);
+  if (Number.isInteger(size)) return size;
+  throw new UsageError(`-o ${option}=${text}: must be whole gigabytes`);
+}
+
 function image({ options, project, family }: FleetSpec): string {
   const from = `projects/${options['image-project'] ?? project}/global/images`;
   return options.image !== undefined
@@ -135,12 +141,22 @@ function image({ options, project, family }: FleetSpec): string {
 
 function labels(text: string | undefined): Record<string, string> {
   if (!text) return {};
-  return Object.fromEntries(
-    text.split(',').map((pair) => [pair.split('=')[0] ?? '', pair.split('=').slice(1).join('=')]),
+  const found = Object.fromEntries(
+    text.split(',').map((pair) => {
+      const [key = '', value = ''] = pair.split(/=(.*)/s);
+      return [key, value];
+    }),
   );
+  for (const [key, value] of Object.entries(found))
+    if (!/^[a-z][a-z0-9_-]{0,62}$/.test(key) || !/^[a-z0-9_-]{0,63}$/.test(value))
+      throw new UsageError(
+        `-o labels=${key}=${value}: keys and values have lower-case letters, digits, - and _, at most 63`,
+      );
+  return found;
 }
 
-function networkInterface(options: Readonly<Record<string, string>>) {
+function networkInterface({ options, zone }: FleetSpec) {
+  const region = zone.replace(/-[a-z]$/, '');
   const own = (options['network-interface'] ?? '').split(',').filter(Boolean);
   const value = (key: string) => own.find((part) => part.startsWith(`${key}=`))?.slice(key.length + 1);
   const noAddress = own.includes('no-address') || 'no-address' in options;
@@ -148,7 +164,10 @@ function networkInterface(options: Readonly<Record<string, string>>) {
   const network = value('network') ?? options.network;
   const tier = (value('network-tier') ?? options['network-tier'] ?? 'PREMIUM').toUpperCase();
   return {
-    ...(subnet ? { subnetwork: subnet } : { network: `global/networks/${network ?? 'default'}` }),
+    // A whole or partial URL is passed on; a name is made one.
+    ...(subnet
+      ? { subnetwork: subnet.includes('/') ? subnet : `regions/${region}/subnetworks/${subnet}` }
+      : { network: network?.includes('/') ? network : `global/networks/${network ?? 'default'}` }),
     ...(!noAddress && {
       accessConfigs: [{ name: 'external-nat', type: 'ONE_TO_ONE_NAT', networkTier: tier }],
     }),
@@ -182,9 +201,11 @@ function scopes(text: string | undefined): string[] {
 
 function accelerator(text: string, zone: string) {
   const parts = Object.fromEntries(text.split(',').map((pair) => pair.split('=') as [string, string]));
-  if (!parts.type) throw new UsageError(`-o accelerator=${text}: must be type=NAME,count=N`);
+  const count = Number(parts.count ?? 1);
+  if (!parts.type || !Number.isInteger(count) || count < 1)
+    throw new UsageError(`-o accelerator=${text}: must be type=NAME,count=N`);
   return {
     acceleratorType: `zones/${zone}/acceleratorTypes/${parts.type}`,
-    acceleratorCount: Number(parts.count ?? 1),
+    acceleratorCount: count,
   };
 }

@@ -1,12 +1,13 @@
 /** What a new worker VM is told about its LaunchPad, by metadata. */
 import { UsageError } from '../../core/errors.ts';
-import { findLaunchPadFile, launchPadSettings, readLaunchPadFile } from '../../core/launchpad/index.ts';
+import {
+  findLaunchPadFile,
+  type LaunchPadSettings,
+  launchPadSettings,
+  readLaunchPadFile,
+} from '../../core/launchpad/index.ts';
 
-/**
- * Metadata from a LaunchPad file, as upstream: the database, user and password; the host only as a connection string, for
- * the file's host may be a tunnel's end on this machine. The VM's disk image knows the host; `-m host=...` overrides it.
- * `file` '' skips the file.
- */
+/** Metadata from a LaunchPad file: that of its settings. `file` '' skips the file. */
 export function launchPadMetadata(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -14,7 +15,14 @@ export function launchPadMetadata(
   if (file === '') return {};
   const path = findLaunchPadFile(file, env);
   if (!path) return {};
-  const settings = launchPadSettings(readLaunchPadFile(path), path);
+  return settingsMetadata(launchPadSettings(readLaunchPadFile(path), path));
+}
+
+/**
+ * As upstream: the database, user and password; the host only as a connection string, for a file's host may be a tunnel's end
+ * on this machine. The VM's disk image knows the host; `-m host=...` overrides it.
+ */
+export function settingsMetadata(settings: LaunchPadSettings): Record<string, string> {
   return {
     db: settings.name,
     ...(settings.username !== undefined && { username: settings.username }),

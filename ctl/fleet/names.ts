@@ -5,8 +5,11 @@ import { UsageError } from '../../core/errors.ts';
 /** The label by which a fleet's VMs are found again. */
 export const FLEET_LABEL = 'borealis-fleet';
 
-/** As upstream: more at a time is more likely a slip than a wish. */
-export const MOST_AT_ONCE = 100;
+/** More VMs at a time than anybody has asked for. */
+export const MOST_AT_ONCE = 1000;
+
+/** More than this is more likely a slip than a wish: `up` asks, and upstream's `gce` refuses. */
+export const MANY = 100;
 
 /** `fireworker-$USER` when nobody says otherwise. */
 export function defaultPrefix(env: Readonly<Record<string, string | undefined>> = process.env): string {
@@ -50,16 +53,12 @@ export function wholeNumber(
 export function rangeOf(
   base: string | undefined,
   count: string | undefined,
+  most = MOST_AT_ONCE,
 ): { base?: number; count?: number } {
+  const hint = '. For more VMs run the command again, with another --base';
   return {
     base: wholeNumber('base', base, 0, 1_000_000),
-    count: wholeNumber(
-      'count',
-      count,
-      1,
-      MOST_AT_ONCE,
-      '. For more VMs run the command again, with another --base',
-    ),
+    count: wholeNumber('count', count, 0, most, hint),
   };
 }
 

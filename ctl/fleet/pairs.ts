@@ -12,6 +12,15 @@ export function parsePairs(flag: string, pairs: readonly string[]): Record<strin
   return found;
 }
 
+/** `-m KEY=VALUE` flags, whose keys are such as Compute accepts. */
+export function parseMetadata(pairs: readonly string[]): Record<string, string> {
+  const found = parsePairs('-m', pairs);
+  for (const key of Object.keys(found))
+    if (!/^[\w-]{1,128}$/.test(key))
+      throw new UsageError(`-m ${key}: a key has letters, digits, - and _ only, at most 128`);
+  return found;
+}
+
 /** Keys whose values are nobody's business on a screen. */
 const SECRET = /password|secret|token|credential/i;
 
@@ -20,7 +29,7 @@ export function redact(pairs: Readonly<Record<string, string>>): Record<string, 
   return Object.fromEntries(
     Object.entries(pairs).map(([key, value]) => [
       key,
-      SECRET.test(key) ? '***' : value.replace(/(\w+:\/\/)[^@/\s]+@/g, '$1***@'),
+      SECRET.test(key) ? '***' : value.replace(/(\w+:\/\/)[^/\s]+@/g, '$1***@'),
     ]),
   );
 }
