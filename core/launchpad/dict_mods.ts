@@ -2,6 +2,7 @@
  * The language of `mod_spec`: MongoDB-like changes of a dictionary, with `a->b` for nested keys
  * (fireworks/utilities/dict_mods.py).
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Double, Int32, Long } from 'bson';
 import { BorealisError } from '../errors.ts';
 import { type Doc, isDoc, isDouble, plain } from './values.ts';
@@ -29,7 +30,7 @@ function list(holder: Doc, key: string, path: string): unknown[] {
   return value;
 }
 
-const same = (a: unknown, b: unknown) => Bun.deepEquals(plain(a), plain(b));
+const same = (a: unknown, b: unknown) => isDeepStrictEqual(plain(a), plain(b));
 
 const ACTIONS: Record<string, Action> = {
   _set: (holder, key, value) => void (holder[key] = value),

@@ -18,6 +18,7 @@ const PYTHON_BUILT_IN = [
   ...[
     'AddFilesTask',
     'GetFilesTask',
+    'GetFilesByQueryTask',
     'DeleteFilesTask',
     'ForeachTask',
     'JoinDictTask',

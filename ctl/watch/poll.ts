@@ -16,11 +16,15 @@ export type Choice = { fwIds: number[] } | { query: Doc } | { all: true; since: 
 export async function findWorkflows(launchpad: LaunchPad, choice: Choice): Promise<unknown[]> {
   const { workflows } = launchpad;
   if ('fwIds' in choice) {
+    // One question for each workflow, however many of its Fireworks are named.
     const found: unknown[] = [];
+    const unknown = new Set(choice.fwIds);
     for (const id of choice.fwIds) {
-      const workflow = await workflows.findOne({ nodes: id }, { projection: { _id: 1 } });
+      if (!unknown.has(id)) continue;
+      const workflow = await workflows.findOne({ nodes: id }, { projection: { nodes: 1 } });
       if (!workflow) throw new BorealisError(`No workflow has a Firework with fw_id ${id}`);
       found.push(workflow._id);
+      for (const node of workflow.nodes as unknown[]) unknown.delete(numberOf(node));
     }
     return found;
   }

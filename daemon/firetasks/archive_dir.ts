@@ -6,7 +6,7 @@ import { type Firetask, FiretaskError } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 import { runProgram } from './program.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   /** With its path, without its extension. */
   base_name: z.string().min(1),
   format: z.enum(['zip', 'tar', 'gztar', 'bztar', 'xztar']).default('gztar'),

@@ -6,7 +6,7 @@ import { compressFile, filesBelow } from './compression.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   compression: z.enum(['gz', 'bz2']).default('gz'),
   dest: z.string().nullish(),
   ignore_errors: flag(false),

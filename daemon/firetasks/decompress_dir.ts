@@ -5,7 +5,7 @@ import { compressionOf, decompressFile, filesBelow } from './compression.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 
-const params = z.looseObject({ dest: z.string().nullish(), ignore_errors: flag(false) });
+export const params = z.looseObject({ dest: z.string().nullish(), ignore_errors: flag(false) });
 
 export const decompressDir: Firetask = {
   names: ['DecompressDirTask'],

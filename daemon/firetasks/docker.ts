@@ -16,7 +16,7 @@ import { LoggedOutput } from '../lines.ts';
 import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
 import { words } from './script.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   name: z.string().min(1),
   image: z.string().regex(/^\w[\w.\-/:@]*$/, 'must be the name of an image, such as gcr.io/project/tool:1'),
   command: z.union([z.string(), z.array(z.union([z.string(), z.number()]).transform(String))]),

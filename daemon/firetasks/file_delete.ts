@@ -6,7 +6,7 @@ import { messageOf } from '../../core/errors.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   files_to_delete: z.array(z.string().min(1)),
   dest: z.string().nullish(),
   ignore_errors: flag(true),

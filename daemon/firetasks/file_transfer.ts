@@ -8,7 +8,7 @@ import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 import { pythonTask } from './python.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   files: z.array(z.union([z.string(), z.looseObject({ src: z.string(), dest: z.string().optional() })])),
   mode: z.string().default('move'),
   dest: z.string().nullish(),

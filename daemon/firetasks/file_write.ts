@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Firetask } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   files_to_write: z.array(z.object({ filename: z.string().min(1), contents: z.string() })),
   dest: z.string().nullish(),
 });

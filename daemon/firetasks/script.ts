@@ -8,7 +8,7 @@ import { LoggedOutput } from '../lines.ts';
 import { type Firetask, FiretaskError, type Flight, flag, truth } from './firetask.ts';
 import { runProgram } from './program.ts';
 
-const params = z.looseObject({
+export const params = z.looseObject({
   script: z.union([z.string(), z.array(z.string())]),
   use_shell: flag(true),
   shell_exe: z.string().nullish(),
