@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { Collection, Db, Document, MongoClient, MongoClientOptions } from 'mongodb';
 import { BorealisError, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
-import { SECOND } from '../wait.ts';
+import { MINUTE, SECOND } from '../wait.ts';
 import { createIndexes } from './indexes.ts';
 import type { LockManners, OwnLocks } from './lock.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
@@ -126,6 +126,8 @@ function clientOptions(settings: LaunchPadSettings, o: LaunchPadOptions): MongoC
   const { username, password, tls } = settings;
   return {
     serverSelectionTimeoutMS: o.serverSelectionTimeoutMs ?? 10 * SECOND,
+    // FireWorks' own (MONGO_SOCKET_TIMEOUT_MS): an answer that never comes must not hold a worker for ever.
+    socketTimeoutMS: 5 * MINUTE,
     appName: o.appName ?? 'borealis',
     monitorCommands: o.monitorCommands ?? false,
     // Few sockets each: 500 workers share one server.
