@@ -9,6 +9,7 @@ import {
   fromJson,
   type NewWorkflow,
   parseFWAction,
+  parseYaml,
   plainDoc,
   readWorkflowFile,
 } from '../core/launchpad/index.ts';
@@ -61,6 +62,17 @@ test.skipIf(!python)('the Python builder makes the same workflow as the YAML fil
     stderr: 'ignore',
   });
   const built = checkWorkflow(fromJson(await new Response(child.stdout).text()) as Doc, 'built');
+  const written = await readWorkflowFile(join(atlas, 'workflow.docker.yaml'));
+  expect(shapeOf(built)).toEqual(shapeOf(written));
+  const specs = (workflow: NewWorkflow) => workflow.fireworks.map((firework) => plainDoc(firework.spec));
+  expect(specs(built)).toEqual(specs(written));
+});
+
+test('the TypeScript builder makes the same workflow as the YAML file', async () => {
+  const child = Bun.spawn([process.execPath, join(examples, 'typescript', 'build_word_atlas.ts')]);
+  const text = await new Response(child.stdout).text();
+  expect(await child.exited).toBe(0);
+  const built = checkWorkflow(parseYaml(text, 'built') as Doc, 'built');
   const written = await readWorkflowFile(join(atlas, 'workflow.docker.yaml'));
   expect(shapeOf(built)).toEqual(shapeOf(written));
   const specs = (workflow: NewWorkflow) => workflow.fireworks.map((firework) => plainDoc(firework.spec));
