@@ -24,6 +24,7 @@ export async function rocket(launchpad: LaunchPad, fworker: FWorker, dir: string
     first = numberOf(spec._recovery._task_n);
     Object.assign(stored, spec._recovery._all_stored_data);
     Object.assign(update, spec._recovery._all_update_spec);
+    mods.push(...(spec._recovery._all_mod_spec as Doc[]));
   }
   let last = fwAction();
   for (const [i, task] of flown.tasks.entries()) {
@@ -71,7 +72,7 @@ function runTask(task: Doc): FWAction {
 function act(p: Doc): FWAction {
   if (p.boom) throw new Error(`Traceback (most recent call last):\n...\nValueError: ${p.boom}\n`);
   return fwAction({
-    stored_data: (p.stored ?? {}) as Doc,
+    stored_data: p.size ? { text: 'x'.repeat(numberOf(p.size)) } : ((p.stored ?? {}) as Doc),
     update_spec: (p.update ?? {}) as Doc,
     mod_spec: (p.mod ?? []) as Doc[],
     exit: p.exit === true,

@@ -3,6 +3,7 @@ import { Double, Long } from 'bson';
 import { newWorkflow } from '../add.ts';
 import * as control from '../control.ts';
 import {
+  addOfflineRun,
   addWorkflows,
   appendWorkflow,
   cancelReservation,
@@ -10,6 +11,7 @@ import {
   complete,
   detectLostRuns,
   type FWorker,
+  forgetOffline,
   futureRunExists,
   type LaunchPad,
   ping,
@@ -67,9 +69,9 @@ interface Made extends Doc {
 
 let lastId = 0;
 // One time for all: equal priorities are then taken in the order of insertion, as where the scenarios were recorded.
-const CREATED = '2026-01-02T03:04:05.678901+00:00';
+export const CREATED = '2026-01-02T03:04:05.678901+00:00';
 
-function fw(name: string, tasks: Doc[] = [ok()], o: { parents?: Made[]; spec?: Doc } = {}): Made {
+export function fw(name: string, tasks: Doc[] = [ok()], o: { parents?: Made[]; spec?: Doc } = {}): Made {
   const spec = { ...o.spec, _tasks: tasks };
   return { name, spec, fw_id: --lastId, created_on: CREATED, parents: o.parents ?? [] };
 }
@@ -81,22 +83,22 @@ const sh = (line: string, more: Doc = {}): Doc => ({
   use_shell: true,
   _fw_name: 'ScriptTask',
 });
-const act = (p: Doc): Doc => ({ ...p, _fw_name: 'Act' });
+export const act = (p: Doc): Doc => ({ ...p, _fw_name: 'Act' });
 
 function firework({ parents: _, ...rest }: Made): Doc {
   return rest;
 }
 
-function workflow(fws: Made[], more: { name?: string; metadata?: Doc } = {}): Doc {
+export function workflow(fws: Made[], more: { name?: string; metadata?: Doc } = {}): Doc {
   const links: Record<string, number[]> = {};
   for (const { fw_id } of fws) links[fw_id] = [];
   for (const { fw_id, parents } of fws) for (const parent of parents) links[parent.fw_id]?.push(fw_id);
   return { fws: fws.map(firework), links, metadata: {}, ...more };
 }
 
-const single = (one: Made): Doc => firework(one);
+export const single = (one: Made): Doc => firework(one);
 
-function chain(tasks: Doc[], ...names: string[]): Doc {
+export function chain(tasks: Doc[], ...names: string[]): Doc {
   const fws: Made[] = [];
   for (const [i, name] of names.entries())
     fws.push(fw(name, i === 0 ? tasks : [ok()], { parents: fws.slice(-1) }));
@@ -117,7 +119,9 @@ async function appendTo(w: World, dict: Doc, parents: number[], detour: boolean)
 
 const dupefinder = { _dupefinder: { _fw_name: 'DupeFinderExact' } };
 
-export const SCENARIOS: Record<string, (w: World, file: RecordedFile) => Promise<void>> = {
+export type Replay = (w: World, file: RecordedFile) => Promise<void>;
+
+export const SCENARIOS: Record<string, Replay> = {
   async add_single(w) {
     const nested = { list: [1, 2.5, null, true, 's'] };
     await w.add(single(fw('one', [ok()], { spec: { x: 1, nested } })));
@@ -346,6 +350,14 @@ export const SCENARIOS: Record<string, (w: World, file: RecordedFile) => Promise
     await detectLostRuns(w.launchpad, { expirationSecs: -1, rerun: true });
     await w.snap('lost, rerun');
   },
+  async offline(w) {
+    await w.add(single(fw('a', [act({ stored: { x: 1 } })])));
+    const flown = await claim(w.launchpad, w.worker, { launchDir: () => HOME });
+    if (flown) await addOfflineRun(w.launchpad, flown, flown.name);
+    await w.snap('offline run added');
+    await forgetOffline(w.launchpad, { launch_id: 1 });
+    await w.snap('forgotten');
+  },
   async update_spec_and_priority(w) {
     await w.add(diamond());
     await control.updateSpecs(w.launchpad, [1, 2], { 'a.b': 3, c: null });
@@ -389,7 +401,7 @@ export interface RecordedFile {
 }
 
 /** The Firetasks that a Firework was recorded with: what a dynamic one returns holds ids of the recording run. */
-function tasksIn(file: RecordedFile, name: string): Doc[] {
+export function tasksIn(file: RecordedFile, name: string): Doc[] {
   const found = file.steps[0]?.collections.fireworks?.find((one) => one.name === name);
   if (!found) throw new Error(`the recorded file has no Firework '${name}'`);
   return JSON.parse(JSON.stringify((found.spec as Doc)._tasks).replaceAll('<iso+00:00>', CREATED));

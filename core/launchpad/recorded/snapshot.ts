@@ -8,6 +8,8 @@ import type { LaunchPad } from '../launchpad.ts';
 import { isDoc, isDouble, isInt32, isLong, numberOf, TYPED } from '../values.ts';
 
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+\d\d:\d\d)?$/;
+/** Longer texts are recorded as their length. */
+const LONG = 10_000;
 const TIMES = ['runtime_secs', 'reservedtime_secs', 'elapsed', 'time'];
 
 /** The normal form of a value read with TYPED, or of a recorded one read with `fromJson`. */
@@ -30,6 +32,8 @@ function text(value: string, key: string): string {
   if (ISO.test(value)) return value.endsWith('+00:00') ? '<iso+00:00>' : '<iso>';
   if (key === 'host' || value === hostname()) return '<host>';
   if (key === 'ip') return '<ip>';
+  if (/^[0-9a-f]{24}$/.test(value)) return '<oid>';
+  if (value.length > LONG) return `<${value.length} characters>`;
   if (value.includes('Traceback (most recent call last)'))
     return `<traceback> ${value.trim().split('\n').at(-1)}`;
   return value
@@ -70,6 +74,31 @@ function comparable(firework: Document): Document {
   };
 }
 
+/**
+ * `LaunchPad.recover_offline` of FireWorks 2.1.4 leaves the dates of a launch's history as BSON dates: not copied, for a
+ * lost-run sweep would never find it.
+ */
+function datesAsText(launch: Document): Document {
+  const history = (launch.state_history as Document[]).map((entry) =>
+    Object.fromEntries(
+      Object.entries(entry).map(([key, value]) => [key, value === '<date>' ? '<iso+00:00>' : value]),
+    ),
+  );
+  return { ...launch, state_history: history };
+}
+
+/** Of a file in GridFS what both drivers write. pymongo adds `encoding`, the Node driver an empty `filename`. */
+function fileInGridFs({ _id, chunkSize, length, metadata, uploadDate }: Document): Document {
+  return { _id, chunkSize, length, metadata, uploadDate };
+}
+
+const COMPARABLE: Record<string, (row: Document) => Document> = {
+  workflows: linksAsSets,
+  fireworks: comparable,
+  launches: datesAsText,
+  'fw_gridfs.files': fileInGridFs,
+};
+
 export type Snapshot = Record<string, Document[]>;
 
 /** The normal form of recorded collections. */
@@ -77,8 +106,7 @@ export function recorded(collections: Record<string, unknown[]>): Snapshot {
   return Object.fromEntries(
     Object.entries(collections).map(([name, rows]) => {
       const normalised = rows.map((row) => normal(row) as Document);
-      if (name === 'workflows') return [name, normalised.map(linksAsSets)];
-      return [name, name === 'fireworks' ? normalised.map(comparable) : normalised];
+      return [name, normalised.map(COMPARABLE[name] ?? ((row) => row))];
     }),
   );
 }
@@ -91,6 +119,7 @@ export async function snapshot(launchpad: LaunchPad): Promise<Snapshot> {
     workflows: (row) => Math.min(...(row.nodes as unknown[]).map(numberOf)),
     fw_id_assigner: () => 0,
     offline_runs: (row) => numberOf(row.launch_id),
+    'fw_gridfs.files': (row) => numberOf(row.metadata.launch_id),
   };
   const collections: Record<string, Document[]> = {};
   for (const [name, key] of Object.entries(order)) {
