@@ -1,19 +1,37 @@
-/** Does a stored workflow agree with itself and with its Fireworks? */
+/** Does a stored workflow agree with itself, with its Fireworks, and do these get their inputs? */
 import { BorealisError, messageOf } from '../../core/errors.ts';
 import { type Doc, type LaunchPad, newWorkflow, numberOf } from '../../core/launchpad/index.ts';
+import { dataflowFaults, type Step } from './dataflow.ts';
 
 /** What is wrong with the workflow of Firework `fwId`, a sentence each; nothing when it is sound. */
 export async function faultsOf(launchpad: LaunchPad, fwId: number): Promise<string[]> {
   const workflow = await launchpad.workflows.findOne({ nodes: fwId });
   if (!workflow) throw new BorealisError(`No workflow has a Firework with fw_id ${fwId}`);
   const nodes = (workflow.nodes as unknown[]).map(numberOf);
-  const states = new Map<number, string>();
-  const fireworks = launchpad.fireworks.find(
-    { fw_id: { $in: nodes } },
-    { projection: { fw_id: 1, state: 1, _id: 0 } },
-  );
-  for await (const firework of fireworks) states.set(numberOf(firework.fw_id), String(firework.state));
-  return [...faultsOfLinks(nodes, workflow), ...faultsOfStates(nodes, workflow, states)];
+  const steps = await stepsOf(launchpad, nodes, workflow);
+  const states = new Map(steps.map(({ id, state }) => [id, state]));
+  return [
+    ...faultsOfLinks(nodes, workflow),
+    ...faultsOfStates(nodes, workflow, states),
+    ...dataflowFaults(steps),
+  ];
+}
+
+/** The Fireworks of the workflow. Of their specs, which may be large, only the Firetasks and the names of the keys are kept. */
+async function stepsOf(launchpad: LaunchPad, nodes: readonly number[], workflow: Doc) {
+  const links = (workflow.links ?? {}) as Record<string, unknown[]>;
+  const projection = { fw_id: 1, state: 1, name: 1, spec: 1, _id: 0 };
+  const steps: (Step & { state: string })[] = [];
+  for await (const { fw_id, name, state, spec } of launchpad.fireworks.find(
+    { fw_id: { $in: [...nodes] } },
+    { projection },
+  )) {
+    const id = numberOf(fw_id);
+    const keys = Object.fromEntries(Object.keys(spec ?? {}).map((key) => [key, true]));
+    const children = (links[id] ?? []).map(numberOf);
+    steps.push({ id, name: String(name), state, spec: { ...keys, _tasks: spec?._tasks }, children });
+  }
+  return steps;
 }
 
 function faultsOfLinks(nodes: readonly number[], workflow: Doc): string[] {

@@ -1,9 +1,9 @@
 /** A workflow as a file that `lpad add` reads (`Workflow.to_dict`). */
 import { open, rename, rm } from 'node:fs/promises';
 import { BorealisError, messageOf } from '../../core/errors.ts';
-import { type Doc, type LaunchPad, numberOf, TYPED, toJson } from '../../core/launchpad/index.ts';
+import { type Doc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
 import { fireworkDicts } from './firework_view.ts';
-import { pythonYaml, shown } from './show.ts';
+import { pythonJson, pythonYaml } from './show.ts';
 
 /**
  * Writes the workflow of Firework `fwId` to `file`. The file appears when it is whole; a crash leaves `file.part`.
@@ -51,9 +51,9 @@ async function* pieces(
     const { state, ...dict } = firework;
     const fw = state === 'WAITING' ? dict : firework;
     if (format === 'yaml') yield await pythonYaml([fw]);
-    else yield `${first ? '' : ', '}${toJson(shown(fw))}`;
+    else yield `${first ? '' : ', '}${pythonJson(fw, 0, 0)}`;
     first = false;
   }
   if (format === 'yaml') yield await pythonYaml(rest);
-  else yield `], ${toJson(shown(rest)).slice(1)}\n`;
+  else yield `], ${pythonJson(rest, 0, 0).slice(1)}`;
 }

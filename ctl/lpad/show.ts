@@ -19,9 +19,9 @@ export function shown(value: unknown): unknown {
   return typeof value === 'object' && value !== null && !known ? null : value;
 }
 
-/** JSON with 4 spaces and, as Python has it, nothing beyond ASCII. */
-export function pythonJson(value: unknown, depth = 0): string {
-  return toJson(shown(value), 4, depth).replace(
+/** JSON with 4 spaces, or on one line, and, as Python has it, nothing beyond ASCII. */
+export function pythonJson(value: unknown, depth = 0, indent = 4): string {
+  return toJson(shown(value), indent, depth).replace(
     /[\u0080-\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

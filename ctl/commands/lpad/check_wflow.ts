@@ -4,7 +4,7 @@ import type { LpadCommand } from '../../lpad/command.ts';
 import { printJson } from '../../output.ts';
 
 const command: LpadCommand = {
-  summary: 'check that a workflow of the LaunchPad agrees with itself',
+  summary: 'check that a workflow of the LaunchPad agrees with itself, and that every input has one source',
   examples: ['lpad check_wflow -i 12', 'lpad check_wflow -i 12 --json'],
   flags: [{ names: ['-i', '--fw_id'], key: 'fw_id', kind: 'integer', help: 'a Firework of the workflow' }],
   async run(args, session) {

@@ -28,7 +28,7 @@ const command: LpadCommand = {
     if (display === 'ids') await show(ids, session.output);
     else {
       const workflows = workflowDicts(launchpad, ids, display as Level);
-      if (args.on('table')) await table(await Array.fromAsync(workflows));
+      if (args.on('table') && !session.json) await tables(workflows);
       else await show(workflows, session.output);
     }
     return 0;
@@ -36,7 +36,22 @@ const command: LpadCommand = {
 };
 export default command;
 
-async function table(workflows: Doc[]): Promise<void> {
+/** A table has to be known whole before its first line: it is one for every so many workflows. */
+const ROWS = 1000;
+
+async function tables(workflows: AsyncIterable<Doc>): Promise<void> {
+  let rows: Doc[] = [];
+  let any = false;
+  for await (const workflow of workflows) {
+    any = true;
+    if (rows.push(workflow) < ROWS) continue;
+    await table(rows);
+    rows = [];
+  }
+  if (rows.length > 0 || !any) await table(rows);
+}
+
+async function table(workflows: readonly Doc[]): Promise<void> {
   const keys = Object.keys(workflows[0] ?? {});
   const text = (value: unknown) =>
     typeof value === 'string' ? value : pythonJson(value).replaceAll(/\s+/g, ' ');
