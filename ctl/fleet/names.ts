@@ -62,9 +62,13 @@ export function rangeOf(
   };
 }
 
-/** The names PREFIX-base to PREFIX-(base+count-1). */
+/** The names PREFIX-base to PREFIX-(base+count-1). Throws UsageError when they grow too long. */
 export function vmNames(prefix: string, base: number, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `${prefix}-${base + i}`);
+  const names = Array.from({ length: count }, (_, i) => `${prefix}-${base + i}`);
+  const last = names.at(-1) ?? '';
+  if (last.length > 63)
+    throw new UsageError(`${last}: the name of a VM may have at most 63 characters: choose a shorter PREFIX`);
+  return names;
 }
 
 /** `demo-0 .. demo-2`, for a sentence. */
