@@ -53,6 +53,7 @@ const createIndexes: Command = (context) => {
   const created = context.store.find(context.db, name) === undefined;
   const collection = context.store.ensure(context.db, name);
   const before = collection.indexes.length;
+  const wanted: IndexSpec[] = [];
   for (const asked of context.command.get('indexes') as Doc[]) {
     const spec = indexSpec(asked);
     const named = collection.indexes.find((index) => index.name === spec.name);
@@ -70,8 +71,9 @@ const createIndexes: Command = (context) => {
       const how = alike ? `a different name: ${twin.name}` : `different options: ${twin.name}`;
       throw new MongoAnswer(85, 'IndexOptionsConflict', `Index already exists with ${how}`);
     }
-    if (!twin) context.store.createIndex(collection, spec);
+    if (!twin && !wanted.some((other) => sameKey(other, spec))) wanted.push(spec);
   }
+  context.store.createIndexes(collection, wanted);
   const after = collection.indexes.length;
   return {
     numIndexesBefore: before,

@@ -185,13 +185,8 @@ function walk(bytes: Buffer, visit: (slot: Slot) => void): void {
 }
 
 function nameAt(bytes: Buffer, from: number, to: number): string {
-  let name = '';
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i] as number;
-    if (byte > 0x7f) return bytes.toString('utf8', from, to);
-    name += String.fromCharCode(byte);
-  }
-  return name;
+  for (let i = from; i < to; i++) if ((bytes[i] as number) > 0x7f) return bytes.toString('utf8', from, to);
+  return bytes.toString('latin1', from, to);
 }
 
 /** How many bytes a value of `type` at `from` takes. */

@@ -197,9 +197,10 @@ export class Collection {
     return index;
   }
 
-  /** Fills a new index from the documents that are there. */
-  fillIndex(index: Index): void {
-    for (const { rid, document } of this.scan()) this.#addKeys(index, rid, document);
+  /** Fills new indexes from the documents that are there. */
+  fill(indexes: readonly Index[]): void {
+    for (const { rid, document } of this.scan())
+      for (const index of indexes) this.#addKeys(index, rid, document);
   }
 
   #addKeys(index: Index, rid: number, document: Doc): void {
@@ -295,10 +296,8 @@ export class Store {
     if (user_version === KEYS_VERSION) return;
     this.transaction(() => {
       for (const collection of this.collections()) {
-        for (const index of collection.indexes) {
-          this.#sqlite.run(`DELETE FROM idx_${index.id}`);
-          collection.fillIndex(index);
-        }
+        for (const index of collection.indexes) this.#sqlite.run(`DELETE FROM idx_${index.id}`);
+        collection.fill(collection.indexes);
       }
       this.#sqlite.run(`PRAGMA user_version = ${KEYS_VERSION}`);
     });
@@ -360,22 +359,22 @@ export class Store {
       `CREATE TABLE docs_${row.id} (rid INTEGER PRIMARY KEY AUTOINCREMENT, doc BLOB NOT NULL)`,
     );
     const collection = this.#load(row);
-    this.createIndex(collection, { name: '_id_', key: { _id: 1 }, unique: true, sparse: false });
+    this.createIndexes(collection, [{ name: '_id_', key: { _id: 1 }, unique: true, sparse: false }]);
     return collection;
   }
 
-  createIndex(collection: Collection, spec: IndexSpec): void {
-    const { id } = this.#sqlite
-      .query('INSERT INTO indexes (collection, spec) VALUES (?, ?) RETURNING id')
-      .get(collection.id, serialize(spec)) as { id: number };
-    this.#sqlite.run(`CREATE TABLE idx_${id} (key BLOB, rid INTEGER, PRIMARY KEY (key, rid)) WITHOUT ROWID`);
-    const index = collection.addIndex(id, spec, false);
-    try {
-      collection.fillIndex(index);
-    } catch (thrown) {
-      collection.indexes.pop();
-      throw thrown;
-    }
+  /** Makes indexes, all in one walk through the documents. */
+  createIndexes(collection: Collection, specs: readonly IndexSpec[]): void {
+    const made = specs.map((spec) => {
+      const { id } = this.#sqlite
+        .query('INSERT INTO indexes (collection, spec) VALUES (?, ?) RETURNING id')
+        .get(collection.id, serialize(spec)) as { id: number };
+      this.#sqlite.run(
+        `CREATE TABLE idx_${id} (key BLOB, rid INTEGER, PRIMARY KEY (key, rid)) WITHOUT ROWID`,
+      );
+      return collection.addIndex(id, spec, false);
+    });
+    collection.fill(made);
   }
 
   dropIndex(collection: Collection, index: Index): void {

@@ -273,8 +273,30 @@ export const aggregation: Cases = {
       [{ $pow: [2, 10] }, 1024],
       [{ $cond: [{ $gte: ['$i', 7] }, 'yes', 'no'] }, 'yes'],
       [{ $ifNull: ['$z', '$missing', 'none'] }, 'none'],
-      [{ $cond: JSON.parse('{"if": 0, "then": 1, "else": 2}') }, 2],
-      [{ $switch: JSON.parse('{"branches": [{"case": {"$eq": ["$i", 7]}, "then": 1}], "default": 2}') }, 1],
+      [
+        {
+          $cond: new Map<string, unknown>([
+            ['if', 0],
+            ['then', 1],
+            ['else', 2],
+          ]),
+        },
+        2,
+      ],
+      [
+        {
+          $switch: {
+            branches: [
+              new Map<string, unknown>([
+                ['case', { $eq: ['$i', 7] }],
+                ['then', 1],
+              ]),
+            ],
+            default: 2,
+          },
+        },
+        1,
+      ],
       [{ $concat: ['$s', '!'] }, 'Grüße!'],
       [{ $toUpper: 'abc' }, 'ABC'],
       [{ $substrCP: ['$s', 2, 2] }, 'üß'],
