@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { LaunchPad, launchPadSettings, TYPED } from '../core/launchpad/index.ts';
 import { type Snapshot, snapshot } from '../core/launchpad/recorded/snapshot.ts';
+import fireworks from '../ctl/lpad/fireworks_grammar.json';
 import { today } from '../ctl/lpad/session.ts';
 import { type Ran, series } from '../ctl/series.ts';
 import { type Mongo, startMongo } from '../sandbox/mongo/server.ts';
@@ -386,3 +387,10 @@ test.skipIf(!python)(
   },
   60_000,
 );
+
+test.skipIf(!python)("the commands and flags that ours are compared with are Python's", async () => {
+  const script = resolve(import.meta.dir, '../scripts/lpad_grammar.py');
+  const child = Bun.spawn([python as string, script], { stdout: 'pipe', stderr: 'inherit' });
+  const printed: unknown = JSON.parse(await new Response(child.stdout).text());
+  expect(printed).toEqual(fireworks);
+});

@@ -105,8 +105,31 @@ function json(text: string, path: string): unknown {
   }
 }
 
+/** What a workflow and a Firework may have: an author's keys, and those of a stored document or a dump, which are not used. */
+const WORKFLOW_KEYS = ['fws', 'links', 'name', 'metadata', 'created_on', 'updated_on'];
+const STORED_WORKFLOW_KEYS = ['parent_links', 'nodes', 'state', 'fw_states'];
+const FIREWORK_KEYS = ['spec', 'fw_id', 'name', 'created_on', 'updated_on'];
+const STORED_FIREWORK_KEYS = ['state', 'launches', 'archived_launches', 'parents'];
+
+/** Throws UsageError for a key that nobody reads: links under `link` would be lost in silence. */
+function checkKeys(value: Doc, path: string): void {
+  const check = (dict: unknown, at: string, known: readonly string[], stored: readonly string[]) => {
+    // `_id`, and what Python's serializers add (`@module`).
+    const odd = Object.keys(isDoc(dict) ? dict : {}).find(
+      (key) => !/^[_@]/.test(key) && !known.includes(key) && !stored.includes(key),
+    );
+    if (odd !== undefined)
+      throw new UsageError(`${path}: ${at}${odd}: there is no such key. Known are ${known.join(', ')}`);
+  };
+  if (!('fws' in value)) return check(value, '', FIREWORK_KEYS, STORED_FIREWORK_KEYS);
+  check(value, '', WORKFLOW_KEYS, STORED_WORKFLOW_KEYS);
+  for (const [i, firework] of (Array.isArray(value.fws) ? value.fws : []).entries())
+    check(firework, `fws[${i}].`, FIREWORK_KEYS, STORED_FIREWORK_KEYS);
+}
+
 /** Checks a workflow dictionary, Firetask names included. */
 export function checkWorkflow(value: Doc, path: string): NewWorkflow {
+  checkKeys(value, path);
   let workflow: NewWorkflow;
   try {
     workflow = newWorkflow(value);

@@ -76,6 +76,9 @@ test('workflow files that are wrong add nothing, not even the good ones beside t
   await write('parent.yaml', `${fws}links: {7: 2}\n`);
   await write('child.yaml', `${fws}links: {1: [2, 9]}\n`);
   await write('task.yaml', `fws:\n${fw(1)}\n${fw(2, 'ScripTask')}\n`);
+  await write('key.yaml', `${fws}link: {1: 2}\n`);
+  await write('fwkey.yaml', 'fws: [{fw_id: 1, spec: {_tasks: []}, specs: {}}]\n');
+  await write('lone.yaml', 'tasks: []\n');
   await write('empty.yaml', '');
   const names = [
     'noyaml.yaml',
@@ -84,6 +87,9 @@ test('workflow files that are wrong add nothing, not even the good ones beside t
     'parent.yaml',
     'child.yaml',
     'task.yaml',
+    'key.yaml',
+    'fwkey.yaml',
+    'lone.yaml',
     'empty.yaml',
     'none.yaml',
   ];
@@ -95,11 +101,14 @@ test('workflow files that are wrong add nothing, not even the good ones beside t
   );
   const faults = ran.slice(1, -2);
   for (const [i, name] of names.entries()) expectFault(faults[i], 2, name);
-  const [, , cycle, parent, child, task] = faults;
+  const [, , cycle, parent, child, task, key, fwKey, lone] = faults;
   expect(cycle?.err).toContain('1 -> 2 -> 1');
   expect(parent?.err).toContain('links.7');
   expect(child?.err).toContain('fw_id 9');
   expect(task?.err).toContain('fws[1].spec._tasks[0]._fw_name');
+  expect(key?.err).toContain('key.yaml: link: there is no such key. Known are fws, links');
+  expect(fwKey?.err).toContain('fwkey.yaml: fws[0].specs: there is no such key');
+  expect(lone?.err).toContain('lone.yaml: tasks: there is no such key. Known are spec');
   expect(ran.slice(-2).map(({ out }) => out)).toEqual(['0\n', '0\n']);
 });
 

@@ -175,7 +175,10 @@ export async function selectedFireworks(launchpad: LaunchPad, args: Args): Promi
     : await fireworkIds(launchpad, query, order);
 }
 
-/** One fw_id for each workflow that a changing command is about, each workflow once. */
+/**
+ * One fw_id for each workflow that a changing command is about, each workflow once. (FireWorks 2.1.4 takes no notice of `-n`
+ * here: `delete_wflows -n NAME` deletes every workflow. Not copied.)
+ */
 export async function selectedWorkflows(launchpad: LaunchPad, args: Args): Promise<number[]> {
   const ids = args.ids('fw_id');
   if (ids) await mustExist(launchpad, ids);

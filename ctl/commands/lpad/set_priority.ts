@@ -2,6 +2,7 @@ import { control } from '../../../core/launchpad/index.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
 import { consentFlags, launchesModeFlag, selectionFlags } from '../../lpad/flags.ts';
 import { selectedFireworks, selectedWorkflows } from '../../lpad/select.ts';
+import { printJson } from '../../output.ts';
 
 const command: LpadCommand = {
   summary: 'change the priority of Fireworks: the highest goes first',
@@ -26,6 +27,7 @@ const command: LpadCommand = {
     }
     for (const id of ids) await control.setPriority(launchpad, id, priority);
     session.log('INFO', `Finished setting priorities of ${ids.size} FWs`);
+    if (session.json) printJson({ fw_ids: [...ids], priority });
     return 0;
   },
 };

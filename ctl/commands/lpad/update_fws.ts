@@ -3,6 +3,7 @@ import { control, type Doc, fromJson, isDoc } from '../../../core/launchpad/inde
 import type { LpadCommand } from '../../lpad/command.ts';
 import { consentFlags, launchesModeFlag, selectionFlags } from '../../lpad/flags.ts';
 import { selectedFireworks } from '../../lpad/select.ts';
+import { printJson } from '../../output.ts';
 
 const command: LpadCommand = {
   summary: 'change the spec of Fireworks that do not run',
@@ -43,6 +44,7 @@ const command: LpadCommand = {
     const refused = await control.updateSpecs(launchpad, ids, update, asMongo);
     for (const id of refused)
       session.log('WARNING', `Cannot update spec of fw_id: ${id}: it runs or has run. Try rerunning first.`);
+    if (session.json) printJson({ fw_ids: ids.filter((id) => !refused.includes(id)), refused });
     return refused.length > 0 && args.ids('fw_id') ? 1 : 0;
   },
 };
