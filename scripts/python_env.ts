@@ -11,7 +11,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Need, pathWithSbin, provide } from './system_packages.ts';
 
 /** The versions that the interchange of documents was recorded with, the oldest pymongo that is supported, and what runs FireWorks' own tests. */
-const REQUIREMENTS = ['fireworks==2.1.4', 'pymongo>=4.10,<5', 'pytest>=8'];
+const REQUIREMENTS = ['fireworks==2.1.4', 'pymongo>=4.10,<5', 'pytest>=8', 'google-cloud-storage>=3,<4'];
 
 const NEEDS: Need[] = [
   {

@@ -218,8 +218,9 @@ export class Storage {
     const body = await bodyOf(request);
     const sources = (body.sourceObjects ?? []) as {
       name: string;
-      generation?: string;
-      objectPreconditions?: { ifGenerationMatch?: string };
+      // Python's library writes numbers.
+      generation?: string | number;
+      objectPreconditions?: { ifGenerationMatch?: string | number };
     }[];
     if (sources.length === 0 || sources.length > 32)
       throw badRequest('The number of source components must be between 1 and 32.');

@@ -161,9 +161,9 @@ export class Objects {
   }
 
   /** The generation that a request names, when it names one. Throws ApiError 404 for another. */
-  generation(bucket: string, name: string, generation: string | null | undefined): StoredObject {
+  generation(bucket: string, name: string, generation: string | number | null | undefined): StoredObject {
     const object = this.require(bucket, name);
-    if (generation && generation !== String(object.generation))
+    if (generation && String(generation) !== String(object.generation))
       throw notFound(`No such object: ${bucket}/${name}#${generation}`);
     return object;
   }
