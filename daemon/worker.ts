@@ -22,13 +22,14 @@ export interface WorkerOptions {
   launchDir: (launchId: number) => string;
 }
 
-export interface Record_ {
+/** Why a worker stopped, and what became of its rockets. */
+export interface Worked {
   why: string;
   landings: Record<Landing, number>;
 }
 
 /** Flies rockets until there is a reason to stop, and returns it with what became of the rockets. */
-export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Promise<Record_> {
+export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Promise<Worked> {
   const landings: Record<Landing, number> = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
   const sweeping = sweepLostRuns(pad, stopping.noMore, o.lostRunMs);
   let idleSince = Date.now();
