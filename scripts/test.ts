@@ -152,7 +152,9 @@ async function testAll(): Promise<void> {
   await step('format and lint', () => check('biome', 'check', '--error-on-warnings', '.'));
   await step('types', () => check('tsc', '--noEmit'));
   if (only.length === 0) {
-    await step('fast tests', () => bunTest('core', 'daemon', 'ctl', 'library', 'sandbox', 'scripts', 'tests'));
+    await step('fast tests', () =>
+      bunTest('core', 'daemon', 'ctl', 'library', 'sandbox', 'scripts', 'tests'),
+    );
   } else {
     const rooms = only.filter((part) => !part.includes('e2e'));
     if (rooms.length > 0) await step('fast tests', () => bunTest('--pass-with-no-tests', ...rooms));
