@@ -151,6 +151,7 @@ async function runTasks(
   });
   try {
     launchDir = await openLaunchDir(pad, claim);
+    if (rawSpec._background_tasks) log.warning('This worker does not run _background_tasks');
     const first = await recover(claim.spec, launchDir, gathered);
     if (first === 0) await bringFiles(rawSpec, launchDir);
     rawSpec._fw_env = pad.fworker.env;
