@@ -1,6 +1,6 @@
 /**
- * The state machine of FireWorks, as pure functions. Sources: `Workflow.refresh`, `Workflow.state` and
- * `Workflow._get_representative_launch` in fireworks/core/firework.py.
+ * The state machine of FireWorks, as pure functions: the tables of docs/launchpad-rules.md, row for row. Sources:
+ * `Workflow.refresh`, `Workflow.state` and `Workflow._get_representative_launch` in fireworks/core/firework.py.
  *
  * A Firework is
  *   WAITING    until all its parents are COMPLETED (or FIZZLED, when its spec has `_allow_fizzled_parents`);
@@ -64,10 +64,10 @@ export function workflowState(workflow: {
   if (states.size === 1 && states.has('ARCHIVED')) return 'ARCHIVED';
   if (states.has('DEFUSED')) return 'DEFUSED';
   if (states.has('PAUSED')) return 'PAUSED';
-  if (states.has('FIZZLED')) {
-    const fatal = (allows: readonly boolean[]) => allows.length === 0 || !allows.every(Boolean);
-    return childrenOfFizzled.some(fatal) ? 'FIZZLED' : 'RUNNING';
-  }
+  // Of a FIZZLED one that has no children, or one that does not allow for it.
+  const fatal = (allows: readonly boolean[]) => allows.length === 0 || !allows.every(Boolean);
+  if (states.has('FIZZLED') && childrenOfFizzled.some(fatal)) return 'FIZZLED';
+  if (states.has('FIZZLED')) return 'RUNNING';
   if (states.has('COMPLETED') || states.has('RUNNING')) return 'RUNNING';
   if (states.has('RESERVED')) return 'RESERVED';
   return 'READY';
