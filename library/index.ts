@@ -1,6 +1,6 @@
 /**
  * Borealis from a program: `import { Firework, Fleet, LaunchPad, scriptTask, Workflow } from 'borealis'`. docs/library.md is
- * its guide. Stands on core and on what ctl's commands stand on; prints nothing, and reads no command line.
+ * its guide. Stands on core, and on what ctl's commands stand on: ctl/fleet and ctl/watch. Prints nothing.
  */
 export type { Vm } from '../core/cloud/compute.ts';
 export { BorealisError, UsageError } from '../core/errors.ts';

@@ -62,9 +62,9 @@ export async function changeVms(
   onDone: (result: VmResult) => void = () => {},
 ): Promise<VmResult[]> {
   const results: VmResult[] = [];
-  for (const [zone, group] of Map.groupBy(vms, (vm) => vm.zone)) {
+  for (const zone of new Set(vms.map((vm) => vm.zone))) {
     const there = zone === compute.zone ? compute : new Compute(compute.project, zone, compute.endpoints);
-    const names = group.map(({ name }) => name);
+    const names = vms.filter((vm) => vm.zone === zone).map(({ name }) => name);
     results.push(...(await action(there, names, onDone)));
   }
   return results;

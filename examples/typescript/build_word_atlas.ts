@@ -2,7 +2,7 @@
  * Builds the workflow of ../word-atlas/workflow.docker.yaml in TypeScript, for who would rather write loops than YAML.
  *
  *     npx bun examples/typescript/build_word_atlas.ts              prints it as YAML, which `borealisctl lpad add` reads
- *     npx bun examples/typescript/build_word_atlas.ts --add        adds it to the LaunchPad that `lpad` finds, and follows it
+ *     npx bun examples/typescript/build_word_atlas.ts --add        adds it to the LaunchPad that `lpad` finds
  *     npx bun examples/typescript/build_word_atlas.ts --add -l my_launchpad.yaml
  */
 import { parseArgs } from 'node:util';
@@ -74,8 +74,6 @@ if (import.meta.main) {
   else {
     await using launchpad = await LaunchPad.connect(values.launchpad);
     const ids = await launchpad.add(workflow);
-    console.log(`Added '${workflow.name}': Fireworks ${ids[0]} to ${ids.at(-1)}`);
-    for await (const { state, completed, total } of launchpad.watch(ids))
-      console.log(`${completed} of ${total}, ${state}`);
+    console.log(`Added '${workflow.name}' as Fireworks ${ids[0]} to ${ids.at(-1)}. Next: borealisctl watch`);
   }
 }
