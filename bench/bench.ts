@@ -9,7 +9,7 @@ export interface Bench {
   unit: string;
   /** How often each side does it; the medians are compared. */
   repeats: number;
-  /** Takes so long that it runs only when it is named. */
+  /** Takes so long that it runs only when its whole name is given. */
   onRequest?: boolean;
   open(): Promise<Sides>;
 }

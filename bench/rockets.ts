@@ -65,7 +65,7 @@ interface Flights {
 function rockets(f: Flights, how: 'script' | 'launchpad'): Bench {
   const does = how === 'script' ? 'a ScriptTask `true`' : 'claim and complete alone, no task is run';
   return {
-    name: `${how}-${f.name}`,
+    name: `rockets-${how}-${f.name}`,
     about: `${does}; ${f.about}; one worker; peer: Python FireWorks' ${how === 'script' ? 'rapidfire' : 'LaunchPad'}`,
     unit: 'rockets/s',
     repeats: 3,

@@ -2,7 +2,8 @@
  * Benchmarks, each beside its peer in the same run. For people who change something and want to know what it costs.
  *
  *     npm run bench                        all but the long ones
- *     npm run bench -- launchpad           those with that in their name, the long ones too
+ *     npm run bench -- rockets             those with that in their name
+ *     npm run bench -- rockets-launchpad-fan-out-2000      a long one, by its whole name
  *     npm run --silent bench > lines.json  one JSON object a line: {bench, ours, peer, ratio, unit}
  *
  * What is measured, and on which machine, is told on stderr.
@@ -28,7 +29,9 @@ for (const file of (await readdir(folder)).sort()) {
   const { benches = [] } = (await import(join(folder, file))) as { benches?: Bench[] };
   all.push(...benches);
 }
-const chosen = all.filter(({ name, onRequest }) => (part ? name.includes(part) : !onRequest));
+const chosen = all.filter(({ name, onRequest }) =>
+  onRequest ? name === part : !part || name.includes(part),
+);
 if (chosen.length === 0) {
   console.error(
     `error: no benchmark has '${part}' in its name. There are: ${all.map(({ name }) => name).join(', ')}`,
