@@ -16,6 +16,8 @@ export interface FleetPlace {
   project?: string;
   /** As gcloud is configured, or CLOUDSDK_COMPUTE_ZONE, when left out. */
   zone?: string;
+  /** The variables that say all this; `process.env` when left out. */
+  env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface NewVms extends FleetPlace {
@@ -30,7 +32,7 @@ export interface NewVms extends FleetPlace {
   /** Metadata attributes: settings of the workers. */
   metadata?: Readonly<Record<string, string>>;
   /** Options of `gcloud compute instances create`: `{ 'machine-type': 'n2-standard-4' }`. */
-  options?: Readonly<Partial<Record<(typeof OPTIONS)[number], string>>>;
+  options?: Readonly<Partial<Record<Exclude<(typeof OPTIONS)[number], 'project' | 'zone'>, string>>>;
   /** Far cheaper, and Google may take them back. */
   spot?: boolean;
 }
@@ -58,7 +60,7 @@ export class Fleet {
 
   /** A fleet that may have VMs already. Throws UsageError for a bad prefix, or when no project or zone is configured. */
   constructor(place: FleetPlace = {}) {
-    this.#place = openFleet(place);
+    this.#place = openFleet(place, place.env);
   }
 
   /** Creates VMs and waits until they boot. Throws UsageError for what cannot be asked for, before anything is. */
@@ -70,7 +72,7 @@ export class Fleet {
       throw new UsageError(`base ${base}: must be a whole number, at least 0`);
     const options = (vms.options as Record<string, string> | undefined) ?? {};
     checkOptions(options);
-    const metadata = { ...metadataOf(vms.launchpad), ...vms.metadata };
+    const metadata = { ...metadataOf(vms.launchpad, vms.env), ...vms.metadata };
     if (family === 'fireworker') requireDatabase(metadata);
     const fleet = new Fleet(vms);
     const { project, zone } = fleet.#place.compute;
@@ -124,8 +126,10 @@ export class Fleet {
   }
 }
 
-function metadataOf(launchpad: LaunchPad | string | undefined): Record<string, string> {
-  return typeof launchpad === 'object' ? settingsMetadata(launchpad.settings) : launchPadMetadata(launchpad);
+function metadataOf(launchpad: NewVms['launchpad'], env: NewVms['env']): Record<string, string> {
+  return typeof launchpad === 'object'
+    ? settingsMetadata(launchpad.settings)
+    : launchPadMetadata(launchpad, env);
 }
 
 /** The names of the VMs. Throws FleetError when some refused. */

@@ -1,6 +1,6 @@
 /** A fleet in Compute Engine: found, acted upon, and told about. */
 import { Compute, type Vm, type VmResult } from '../../core/cloud/compute.ts';
-import { readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
+import { type Env, readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
 import { BorealisError } from '../../core/errors.ts';
 import { note, printJson, progress } from '../output.ts';
 import { defaultPrefix, FLEET_LABEL, nameSpan, rangeOf, sanitizePrefix, vmNames } from './names.ts';
@@ -19,12 +19,12 @@ export interface Fleet {
 }
 
 /** The fleet that a command line names. Throws UsageError when no project or zone is configured. */
-export function openFleet(flags: FleetFlags): Fleet {
-  const prefix = sanitizePrefix(flags.prefix ?? defaultPrefix());
+export function openFleet(flags: FleetFlags, env: Env = process.env): Fleet {
+  const prefix = sanitizePrefix(flags.prefix ?? defaultPrefix(env));
   const compute = new Compute(
-    resolveProject({ flag: flags.project }),
-    resolveZone({ flag: flags.zone }),
-    readEndpoints(),
+    resolveProject({ flag: flags.project, env }),
+    resolveZone({ flag: flags.zone, env }),
+    readEndpoints(env),
   );
   return { prefix, compute };
 }
