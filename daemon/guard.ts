@@ -15,8 +15,10 @@ const GUARD = `
 mkfifo -m 600 "$1" || exit 1
 echo ready
 groups=' '
+containers=
 while read -r what id; do
   case $what in
+    c) containers=$id ;;
     +) groups="$groups$id " ;;
     -) groups="\${groups%% $id *} \${groups#* $id }" ;;
   esac
@@ -25,6 +27,9 @@ done < "$1"
 exec 3<> "$1"
 rm -f "$1"
 for id in $groups; do kill -s KILL -- "-$id" 2> /dev/null; done
+[ -n "$containers" ] && command -v docker > /dev/null &&
+  docker ps -aq --filter "label=$containers" 2> /dev/null | while read -r id; do docker rm -f "$id"; done > /dev/null 2>&1
+exit 0
 `;
 
 /** Enters its own process group, then becomes the program; when the worker has died meanwhile, it ends. */
@@ -107,10 +112,22 @@ export class Guard implements AsyncDisposable {
   }
 
   forget(pid: number): void {
+    this.#tell(`- ${pid}`);
+  }
+
+  /**
+   * Containers are the Docker Engine's children, not the worker's. While a task has one, those with this label are removed
+   * when the worker dies, by the program `docker` (where there is none: by systemd/fireworker.service). Null: there is none.
+   */
+  watchContainers(label: string | null): void {
+    this.#tell(`c ${label ?? ''}`);
+  }
+
+  #tell(line: string): void {
     try {
-      writeSync(this.fd, `- ${pid}\n`);
+      writeSync(this.fd, `${line}\n`);
     } catch {
-      // The guard has ended: there is no list any more.
+      // The guard has ended, and with it what it knew.
     }
   }
 

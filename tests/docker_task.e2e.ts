@@ -276,6 +276,33 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
     LIMIT,
   );
 
+  const docker = Bun.which('docker');
+  test.skipIf(why !== undefined || docker === null)(
+    `a worker that is killed outright: its container goes with it${docker ? '' : ' (needs the program docker)'}`,
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'killed-'));
+      const module = JSON.stringify(join(import.meta.dir, '../daemon/test_worker.ts'));
+      const one = JSON.stringify(task('killed', 'sleep 600'));
+      const code = `const { testWorker } = await import(${module}); const worker = await testWorker(); await worker.add([${one}]); await worker.fly();`;
+      const env = { ...process.env, DOCKER_HOST: host, TMPDIR: folder };
+      const worker = Bun.spawn([process.execPath, '-e', code], {
+        env,
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      try {
+        await until('the container', async () => (await containers()).length === 1, LIMIT);
+        worker.kill('SIGKILL');
+        await worker.exited;
+        await until('its end', async () => (await containers()).length === 0, LIMIT);
+      } finally {
+        worker.kill('SIGKILL');
+        await worker.exited;
+        await rm(folder, { recursive: true });
+      }
+    },
+    2 * LIMIT,
+  );
+
   withEngine(
     'no line is lost, from the first to the last',
     async () => {

@@ -1,6 +1,6 @@
 /** DockerTask: a command in a container, its inputs fetched from storage, its outputs stored there. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';
@@ -115,6 +115,8 @@ class Run {
     log.debug(`Running: ${command.join(' ')}`);
     const logged = new LoggedOutput(log);
     const started = performance.now();
+    const guarded = basename(flight.guard.path);
+    flight.guard.watchContainers(`borealis.guard=${guarded}`);
     const ended = await runContainer(
       this.engine,
       {
@@ -126,6 +128,7 @@ class Run {
           ...own,
           'borealis.launch_id': String(flight.launchId),
           'borealis.worker': flight.fworker.name,
+          'borealis.guard': guarded,
         },
       },
       {
@@ -137,7 +140,7 @@ class Run {
           logged.write(bytes);
         },
       },
-    );
+    ).finally(() => flight.guard.watchContainers(null));
     logged.end();
     this.#elapsed = duration((performance.now() - started) / 1000);
     judge(ended);
