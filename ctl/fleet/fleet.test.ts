@@ -85,6 +85,7 @@ test('a fleet from its first VM to its last', async () => {
   });
 
   await cloud.boot('stranger-0');
+  await cloud.boot('kept-0', { db: 'x', quit: '' }, { labels: { 'borealis-fleet': 'kept' } });
   const [set, soon, idle, asked, down, rest, none, empty] = await run([
     ['set-metadata', 'demo', '-m', 'idle_for_rockets=60'],
     ['quit-soon', 'demo', '--count', '2'],
@@ -94,6 +95,8 @@ test('a fleet from its first VM to its last', async () => {
     ['down', 'demo', '-y'],
     ['down', 'demo', '--yes'],
     ['ps', 'demo'],
+    ['set-metadata', 'kept', '-m', 'a=1', '-m', 'b=x=y'],
+    ['quit-soon', 'kept'],
   ]);
   expect(set?.err).toEndWith('Set metadata of 4 VMs: demo-0 .. demo-3\n');
   expect(soon?.err).toEndWith('Set quit=soon on 2 VMs: demo-0 .. demo-1\n');
@@ -113,17 +116,9 @@ test('a fleet from its first VM to its last', async () => {
     err: "error: There are no VMs in fleet 'demo' of project sandbox\n",
   });
   expect(empty).toMatchObject({ code: 0, err: "There are no VMs in fleet 'demo'\n" });
-  expect(vms()).toEqual(['stranger-0']);
-}, 30_000);
-
-test('metadata of a fleet: what is set, and what stays', async () => {
-  await cloud.boot('kept-0', { db: 'x', quit: '' }, { labels: { 'borealis-fleet': 'kept' } });
-  await run([
-    ['set-metadata', 'kept', '-m', 'a=1', '-m', 'b=x=y'],
-    ['quit-soon', 'kept'],
-  ]);
+  expect(vms()).toEqual(['stranger-0', 'kept-0']);
   expect(await metadataOf('kept-0')).toEqual({ db: 'x', quit: 'soon', a: '1', b: 'x=y' });
-}, 20_000);
+}, 30_000);
 
 test('bad counts, flags and settings: one line, exit code 2, and no VM', async () => {
   const before = vms();
@@ -196,7 +191,6 @@ test('--count 0 is done at once', async () => {
     ['up', 'zero', '--count', '0', '-m', 'db=x'],
     ['down', 'zero', '--count', '0'],
     ['quit-soon', 'zero', '--count', '0', '--json'],
-    ['ps', 'zero', '--count', '0'],
     ['gce', 'zero', '-c0', '-m', 'db=x'],
   ]);
   for (const { code, err } of ran) expect([code, err.trim().split('\n').length]).toEqual([0, 1]);
