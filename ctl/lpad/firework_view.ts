@@ -41,7 +41,7 @@ export async function* fireworkDicts(
     const launches = level === 'less' ? new Map() : await launchesOf(launchpad, [...found.values()], level);
     for (const id of part) {
       const doc = found.get(id);
-      if (doc) yield fireworkDict(doc, level, launches);
+      if (doc) yield await withActions(launchpad, fireworkDict(doc, level, launches));
     }
   }
 }
@@ -56,12 +56,24 @@ async function launchesOf(
   const found = new Map<number, Doc>();
   for (let i = 0; i < ids.length; i += CHUNK) {
     const query = { launch_id: { $in: ids.slice(i, i + CHUNK) } };
-    for await (const launch of launchpad.launches.find(query, { projection: { _id: 0 }, ...TYPED })) {
-      const action = isDoc(launch.action) ? await storedAction(launchpad, launch.action) : null;
-      found.set(numberOf(launch.launch_id), launchDict({ ...launch, action }));
-    }
+    for await (const launch of launchpad.launches.find(query, { projection: { _id: 0 }, ...TYPED }))
+      found.set(numberOf(launch.launch_id), launchDict(launch));
   }
   return found;
+}
+
+/** Actions in GridFS are read for one Firework at a time: each is 15 MB or more. */
+async function withActions(launchpad: LaunchPad, dict: Doc): Promise<Doc> {
+  for (const key of ['launches', 'archived_launches']) {
+    if (!(key in dict)) continue;
+    const launches: Doc[] = [];
+    for (const launch of dict[key] as Doc[]) {
+      const action = isDoc(launch.action) ? await storedAction(launchpad, launch.action) : null;
+      launches.push({ ...launch, action: action && actionDict(action) });
+    }
+    dict[key] = launches;
+  }
+  return dict;
 }
 
 /** The keys and their order are FireWorks': what is empty is left out, and a WAITING state comes last. */
@@ -87,8 +99,7 @@ export function fireworkDict(doc: Doc, level: Level, launches: ReadonlyMap<numbe
 }
 
 function launchDict(launch: Doc): Doc {
-  const { fworker, fw_id, launch_dir, host, ip, trackers, state, state_history, launch_id } = launch;
-  const action = isDoc(launch.action) ? actionDict(launch.action) : null;
+  const { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id } = launch;
   return { fworker, fw_id, launch_dir, host, ip, trackers, action, state, state_history, launch_id };
 }
 

@@ -134,7 +134,7 @@ test('reset asks for the name of the database, and tells how much would be gone'
 });
 
 test('init writes a file that can be read, for its owner alone', async () => {
-  const answers = ['', String(mongo.port), 'other', '', '', ''].join('\n');
+  const answers = ['', String(mongo.port), 'other', '', '', '', ''].join('\n');
   const [init, back] = await series(
     [
       ['init', '--config-file', 'new.yaml'],
@@ -148,6 +148,12 @@ test('init writes a file that can be read, for its owner alone', async () => {
   );
   expect(init?.code).toBe(0);
   expect(back).toMatchObject({ code: 0, err: '' });
+  const [tls] = await series([['init', '--config-file', 'tls.yaml']], {
+    ...{ cwd, calledAs: 'lpad' },
+    stdin: ['localhost', '1', 'fw', 'me', 'secret', '/ca.pem', 'admin'].join('\n'),
+  });
+  expect(tls?.code).toBe(0);
+  expect(await readFile(join(cwd, 'tls.yaml'), 'utf8')).toContain('tlsCAFile: /ca.pem');
   expect((await Bun.file(join(cwd, 'new.yaml')).stat()).mode & 0o777).toBe(0o600);
 });
 

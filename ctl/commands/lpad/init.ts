@@ -14,17 +14,27 @@ const AUTHSOURCE: Question = [
   'Database that knows the user, if it is another one (MongoDB Atlas: admin)',
 ];
 
+// FireWorks 2.1.4 asks, and then forgets the answer.
+const CA_FILE: Question = [
+  'ssl_ca_file',
+  null,
+  "Certificates of the authority that signed the server's, if it is no public one",
+];
+
+/** As FireWorks asks them, in its order: answers are piped in. */
 const QUESTIONS: Question[] = [
   ['host', 'localhost', 'Name or address of the MongoDB server'],
   ['port', 27017, ''],
   ['name', 'fireworks', 'Database to keep the workflows in'],
   ['username', null, 'MongoDB user'],
   ['password', null, 'and its password'],
+  CA_FILE,
   AUTHSOURCE,
 ];
 
 const URI_QUESTIONS: Question[] = [
   ['host', null, 'Connection string: mongodb+srv://USER:PASSWORD@CLUSTER.mongodb.net/fireworks'],
+  CA_FILE,
   AUTHSOURCE,
 ];
 
@@ -56,14 +66,15 @@ const command: LpadCommand = {
       const answer = (key === 'password' ? await askSecret(question) : await ask(question)).trim();
       answers[key] = answer === '' ? standard : key === 'port' ? portOf(answer) : answer;
     }
-    const settings = launchPadSettings(answers, 'lpad init');
+    const { ssl_ca_file: caFile, ...keys } = answers;
+    const settings = launchPadSettings(keys, 'lpad init');
     const { stringify } = await import('yaml');
     // The keys that FireWorks' own `init` writes: its LaunchPad.from_file wants them.
     const content = stringify({
       authsource: answers.authsource ?? (uriMode ? null : settings.name),
       host: settings.host,
       logdir: null,
-      mongoclient_kwargs: {},
+      mongoclient_kwargs: caFile ? { tls: true, tlsCAFile: caFile } : {},
       name: settings.name,
       password: answers.password ?? null,
       port: uriMode ? null : settings.port,
