@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Firework, pyTask, scriptTask, Workflow } from 'borealis';
 import { MINUTE } from '../core/wait.ts';
 import { processesIn } from '../scripts/processes_in.ts';
 
@@ -95,8 +96,7 @@ test(
   async () => {
     await using cloud = await sandbox();
     const said = await cloud.run([process.execPath, join(folder, 'program_0.ts')]);
-    expect(said).toStartWith('0 of 5, READY\n');
-    expect(said).toContain('\n5 of 5, COMPLETED\n');
+    expect(said).toMatch(/^5 of 5, COMPLETED$/m);
     for (const line of TOLD) expect(said).toContain(line);
     expect(await cloud.run([borealisctl, 'ps', 'squares', '--json'])).toBe('[]\n');
     expect((await processesIn(join(cloud.dir, 'vms'))).map(({ argv }) => argv)).toEqual([]);
@@ -135,9 +135,50 @@ test.skipIf(!node)(
     ]);
     await using cloud = await sandbox();
     const said = await cloud.run([node as string, bundle]);
-    expect(said).toContain('\n5 of 5, COMPLETED\n');
+    expect(said).toMatch(/^5 of 5, COMPLETED$/m);
     for (const line of TOLD) expect(said).toContain(line);
     expect(await cloud.run([borealisctl, 'ps', 'squares', '--json'])).toBe('[]\n');
   },
   2 * MINUTE,
+);
+
+const READ = `
+import json, sys
+from fireworks import Workflow
+for path in sys.argv[1:]:
+    made = Workflow.from_file(path)
+    fireworks = [made.id_fw[id] for id in sorted(made.id_fw)]
+    print(json.dumps([made.name, made.metadata, [[f.name, {k: v for k, v in f.spec.items() if k != "_tasks"},
+        [t["_fw_name"] for t in f.to_dict()["spec"]["_tasks"]]] for f in fireworks], {k: v for k, v in made.links.items()}]))
+`;
+
+const python = process.env.BOREALIS_PYTHON;
+test.skipIf(!python)(
+  `Python FireWorks reads its files${python ? '' : ' (skipped: BOREALIS_PYTHON names no Python)'}`,
+  async () => {
+    const spec = {
+      answer: 'yes',
+      octal: '0o14',
+      time: '12:30',
+      ratio: 0.5,
+      large: 2 ** 40,
+      'a:b': [null, true],
+    };
+    const first = new Firework(scriptTask('true'), { name: 'no', spec });
+    const tasks = [scriptTask(['true']), pyTask('math.hypot', { args: [3, 4] })];
+    const second = new Firework(tasks, { name: '2: two', parents: first });
+    const workflow = new Workflow([first, second], { name: 'on', metadata: { 1: 'one' } });
+    await writeFile(join(folder, 'w.yaml'), workflow.toYaml());
+    await writeFile(join(folder, 'w.json'), workflow.toJson());
+    const read = await run([python as string, '-W', 'ignore', '-c', READ, 'w.yaml', 'w.json']);
+    const fireworks = [
+      ['no', spec, ['ScriptTask']],
+      ['2: two', {}, ['ScriptTask', 'PyTask']],
+    ];
+    const expected = ['on', { 1: 'one' }, fireworks, { 1: [2], 2: [] }];
+    // Beside it FireWorks logs what it does not have.
+    const lines = read.split('\n').filter((line) => line.startsWith('['));
+    expect(lines.map((line) => JSON.parse(line))).toEqual([expected, expected]);
+  },
+  MINUTE,
 );
