@@ -101,6 +101,7 @@ function commandHelp(path: string, name: string, command: LpadCommand): string {
     kind !== 'texts' ? title : least > 0 ? `${title} ...` : `[${title} ...]`,
   );
   const aliases = Object.keys(LPAD_ALIASES).filter((alias) => LPAD_ALIASES[alias] === name);
+  if (LPAD_ADMIN.includes(name)) aliases.push(`admin ${name}`);
   return [
     `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.${aliases.length > 0 ? ` Also: ${aliases.join(', ')}.` : ''}`,
     '',
