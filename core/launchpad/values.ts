@@ -79,7 +79,8 @@ export function copy<T>(value: T): T {
 
 /** The time as FireWorks stores it in Fireworks and launches: an ISO string in UTC with microseconds and +00:00. */
 export function isoTime(at: Date = new Date()): string {
-  return at.toISOString().replace('Z', '000+00:00');
+  // Python's isoformat leaves a fraction of 0 out, and its lpad shows what it has parsed: so nothing else may be stored.
+  return at.toISOString().replace('Z', '000+00:00').replace('.000000', '');
 }
 
 /** The time in a FireWorks date string, which may have an offset or none (then it is UTC), or a BSON date. */
