@@ -6,6 +6,7 @@ import type { LaunchPad } from './launchpad.ts';
 import { changesSpecs, type FWAction, parseFWAction, RANK } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
 import { representativeLaunch } from './states.ts';
+import { storedAction } from './stored_action.ts';
 import { copy, type Doc, isDoc, TYPED, typed } from './values.ts';
 
 /** Applies `action` of Firework `fwId`: specs first, then defusals, detours, appended workflows, additions. */
@@ -180,5 +181,6 @@ async function completedAction(workflow: OpenWorkflow, fwId: number): Promise<FW
     )
     .toArray();
   const launch = representativeLaunch(found as never[]) as { state: string; action?: Doc } | null;
-  return launch?.state === 'COMPLETED' && isDoc(launch.action) ? parseFWAction(launch.action) : null;
+  if (launch?.state !== 'COMPLETED' || !isDoc(launch.action)) return null;
+  return parseFWAction(await storedAction(workflow.launchpad, launch.action));
 }

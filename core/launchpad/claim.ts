@@ -122,7 +122,9 @@ async function begin(
   if (matchedCount === 0) {
     const ours = { launch_id: launchId, state };
     await launches.updateOne(ours, ending(document, 'FIZZLED'));
-    await refreshFirework(launchpad, fwId);
+    // What was deleted has no workflow to bring up to date.
+    const there = await fireworks.findOne({ fw_id: fwId }, { projection: { _id: 1 } });
+    if (there) await refreshFirework(launchpad, fwId);
     return null;
   }
   if (!marked) await refreshFirework(launchpad, fwId);

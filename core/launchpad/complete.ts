@@ -40,7 +40,11 @@ export async function complete(
     endLaunch(launchpad, claim, action, state),
     OpenWorkflow.open(launchpad, fwId),
   ]);
-  if (opened.status === 'rejected') throw opened.reason;
+  if (opened.status === 'rejected') {
+    // Deleted while it ran: nobody wants its results.
+    if (ended.status === 'fulfilled' && !ended.value) return false;
+    throw opened.reason;
+  }
   const workflow = opened.value;
   let current = false;
   try {
@@ -62,7 +66,7 @@ export async function complete(
   return current;
 }
 
-/** Writes the end of the launch, when it is RUNNING still. */
+/** Writes the end of the launch, when it is RUNNING still. True also when an earlier attempt wrote it. */
 async function endLaunch(
   launchpad: LaunchPad,
   claim: Ending,
@@ -71,8 +75,14 @@ async function endLaunch(
 ): Promise<boolean> {
   const { launches } = launchpad;
   const { launchId, startedAt } = claim;
-  const stored = action && (await fitting(launchpad, launchId, typed(action) as Doc));
+  const written = async () => {
+    const mine = { launch_id: launchId, state, time_end: isoTime(claim.endedAt) };
+    return (await launches.findOne(mine, { projection: { _id: 1 } })) !== null;
+  };
   const second = claim.endedAt !== undefined;
+  // Before anything of it is replaced: its action may be in GridFS.
+  if (second && (await written())) return true;
+  const stored = action && (await fitting(launchpad, launchId, typed(action) as Doc));
   claim.endedAt ??= new Date();
   const running: Document = { launch_id: launchId, state: 'RUNNING' };
   let update: Document;
@@ -86,9 +96,7 @@ async function endLaunch(
     const set = { ...update.$set, ...(stored && { action: stored }) };
     if ((await launches.updateOne(running, { ...update, $set: set })).matchedCount > 0) return true;
   }
-  if (!second) return false;
-  const mine = { launch_id: launchId, state, time_end: isoTime(claim.endedAt) };
-  return (await launches.findOne(mine, { projection: { _id: 1 } })) !== null;
+  return second && (await written());
 }
 
 /**

@@ -56,8 +56,17 @@ const WORDS: Record<string, unknown> = {
   '-Infinity': new Double(Number.NEGATIVE_INFINITY),
 };
 const WORD = /true|false|null|NaN|-?Infinity/y;
-const STRING = /"(?:[^"\\]|\\.)*"/y;
 const SPACE = /[ \t\r\n]*/y;
+
+/** Behind the quote that ends the string which begins at `start`: the next one that no odd number of backslashes precedes. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at > 0; at = text.indexOf('"', at + 1)) {
+    let slashes = 0;
+    while (text[at - 1 - slashes] === '\\') slashes++;
+    if (slashes % 2 === 0) return at + 1;
+  }
+  return text.length;
+}
 
 /**
  * Reads JSON: integers come back as number (Long beyond 32 bits), everything with a point or an exponent as Double.
@@ -77,7 +86,18 @@ export function fromJson(text: string): unknown {
       `not JSON: ${at < text.length ? `'${text.slice(at, at + 12)}'` : 'the end'} in line ${line}`,
     );
   };
-  const string = (): string => JSON.parse(match(STRING)?.[0] ?? wrong());
+  // By hand: a regular expression gives up on a text of some megabytes.
+  const string = (): string => {
+    if (text[at] !== '"') wrong();
+    const end = endOfString(text, at);
+    try {
+      const read = JSON.parse(text.slice(at, end)) as string;
+      at = end;
+      return read;
+    } catch {
+      return wrong();
+    }
+  };
   const value = (): unknown => {
     match(SPACE);
     const first = text[at];

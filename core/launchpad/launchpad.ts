@@ -167,6 +167,11 @@ function connectionError(settings: LaunchPadSettings, cause: unknown): BorealisE
 
 /** True when a failure means that the server is away and the same call can succeed later. */
 export function isAway(thrown: unknown): boolean {
-  const name = thrown instanceof Error ? thrown.name : '';
-  return /^Mongo(Network|ServerSelection|NotConnected|TopologyClosed|PoolCleared|WaitQueue)/.test(name);
+  if (!(thrown instanceof Error)) return false;
+  // A write of several statements wraps what ended it.
+  if (thrown.name === 'MongoBulkWriteError')
+    return isAway((thrown as Error & { errorResponse?: unknown }).errorResponse);
+  return /^Mongo(Network|ServerSelection|NotConnected|TopologyClosed|PoolCleared|WaitQueue)/.test(
+    thrown.name,
+  );
 }

@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'bun:test';
+import { addWorkflows, newWorkflow } from './add.ts';
+import { claim } from './claim.ts';
+import { defuse, deleteWorkflow, pause } from './control.ts';
+import { violations } from './invariants.ts';
+import type { LaunchPad } from './launchpad.ts';
+import { detectLostRuns, freeUnstarted } from './lost_runs.ts';
+import type { FWorker } from './model.ts';
+import { rerun } from './rerun.ts';
+import { reserve } from './reservations.ts';
+import { testPad } from './test_pad.ts';
+import { wireTo } from './test_wire.ts';
+import type { Doc } from './values.ts';
+
+const worker: FWorker = { name: 'w', category: '', query: {}, env: {} };
+const dir = { launchDir: (id: number) => `/tmp/launch_${id}` };
+const spec = (more: Doc = {}): Doc => ({ ...more, _tasks: [{ _fw_name: 'ScriptTask', script: 'true' }] });
+
+/** Adds a workflow for each spec; later ones were made later. */
+async function addAll(launchpad: LaunchPad, ...specs: Doc[]): Promise<void> {
+  const all = specs.map((one, i) => ({
+    name: `f${i + 1}`,
+    spec: spec(one),
+    created_on: new Date(1_000_000 * (i + 1)),
+  }));
+  await addWorkflows(launchpad, all.map(newWorkflow));
+}
+
+async function claimAll(launchpad: LaunchPad, by = worker): Promise<number[]> {
+  const ids: number[] = [];
+  for (let one = await claim(launchpad, by, dir); one; one = await claim(launchpad, by, dir))
+    ids.push(one.fwId);
+  return ids;
+}
+
+const stateOf = async ({ fireworks }: LaunchPad, fwId: number) =>
+  (await fireworks.findOne({ fw_id: fwId }))?.state;
+
+describe('which Firework', () => {
+  test('the highest _priority first, of equals the oldest, those without one last', async () => {
+    await using pad = await testPad();
+    await addAll(pad.launchpad, {}, { _priority: 1 }, { _priority: 7 }, { _priority: 1 }, { _priority: -1 });
+    expect(await claimAll(pad.launchpad)).toEqual([3, 2, 4, 5, 1]);
+  });
+
+  // 1: neither; 2: gpu; 3: cpu; 4: for the worker called other; 5: k is 1, which is an integer.
+  const ALL = [{}, { _category: 'gpu' }, { _category: 'cpu' }, { _fworker: 'other' }, { k: 1 }];
+  test.each<[string, Partial<FWorker>, number[]]>([
+    ['any category', {}, [1, 2, 3, 5]],
+    ['a category', { category: 'gpu' }, [2]],
+    ['a list of categories', { category: ['gpu', 'cpu'] }, [2, 3]],
+    ['an empty list: nothing', { category: [] }, []],
+    ['none', { category: '__none__' }, [1, 5]],
+    ['its own name', { name: 'other', category: '__none__' }, [1, 4, 5]],
+    ['its query', { query: { 'spec.k': { $gte: 1 } } }, [5]],
+    [
+      'its query, with $and of its own, and its category',
+      { query: { $and: [{ 'spec.k': 1 }] }, category: 'gpu' },
+      [],
+    ],
+  ])('%s', async (_, part, expected) => {
+    await using pad = await testPad();
+    await addAll(pad.launchpad, ...ALL);
+    expect(await claimAll(pad.launchpad, { ...worker, ...part })).toEqual(expected);
+  });
+
+  test('one that is named, whatever its priority and the category of the worker; not when it waits', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await addAll(launchpad, { _priority: 5 }, { _category: 'gpu' });
+    await addWorkflows(launchpad, [
+      newWorkflow({
+        fws: [
+          { fw_id: 1, spec: spec() },
+          { fw_id: 2, spec: spec() },
+        ],
+        links: { 2: [1] },
+      }),
+    ]);
+    expect((await claim(launchpad, worker, { ...dir, fwId: 2 }))?.fwId).toBe(2);
+    expect(await claim(launchpad, worker, { ...dir, fwId: 2 })).toBeNull();
+    expect(await claim(launchpad, worker, { ...dir, fwId: 3 })).toBeNull();
+    expect(await stateOf(launchpad, 3)).toBe('WAITING');
+  });
+});
+
+test('a claim that begins has the launch, its folder, and the checkpoint of the first Firetask', async () => {
+  await using pad = await testPad();
+  const { launchpad } = pad;
+  await addAll(launchpad, { deep: { n: 1 } });
+  const flown = await claim(launchpad, { ...worker, env: { db: 'x' } }, { ...dir, begins: true });
+  expect(flown).toMatchObject({ fwId: 1, launchId: 1, name: 'f1', launchDir: '/tmp/launch_1', begun: true });
+  const launch = await launchpad.launches.findOne({ launch_id: 1 });
+  expect(launch).toMatchObject({ fw_id: 1, state: 'RUNNING', launch_dir: '/tmp/launch_1', action: null });
+  expect(launch?.fworker).toEqual({ name: 'w', category: '', query: '{}', env: { db: 'x' } });
+  expect(launch?.state_history[0].checkpoint._task_n).toBe(0);
+  expect((await launchpad.workflows.findOne({}))?.fw_states).toEqual({ 1: 'RUNNING' });
+});
+
+test('a reservation becomes the run: the same launch, with the time it waited', async () => {
+  await using pad = await testPad();
+  const { launchpad } = pad;
+  await addAll(launchpad, {});
+  await reserve(launchpad, worker, dir);
+  expect(await claim(launchpad, worker, dir)).toBeNull();
+  const flown = await claim(launchpad, { ...worker, name: 'node7' }, { ...dir, fwId: 1 });
+  expect(flown?.launchId).toBe(1);
+  const launch = await launchpad.launches.findOne({ launch_id: 1 });
+  expect(launch?.state_history.map(({ state }: Doc) => state)).toEqual(['RESERVED', 'RUNNING']);
+  expect(launch?.fworker.name).toBe('node7');
+  expect(launch?.reservedtime_secs).toBeGreaterThan(0);
+  expect((await launchpad.ids.findOne({}))?.next_launch_id).toBe(2);
+  expect(await violations(launchpad)).toEqual([]);
+});
+
+test('of many workers one alone gets each Firework', async () => {
+  await using pad = await testPad();
+  await addAll(pad.launchpad, ...Array.from({ length: 12 }, () => ({})));
+  const pads = await Promise.all(Array.from({ length: 4 }, () => pad.another()));
+  const taken = await Promise.all(pads.map((one) => claimAll(one)));
+  expect(taken.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  expect(await violations(pad.launchpad)).toEqual([]);
+});
+
+/** What others do to Firework 1 after it is RESERVED and before its launch is written. */
+describe('between the first write of a claim and the second, it is', () => {
+  async function claimDuring(act: (launchpad: LaunchPad) => Promise<unknown>) {
+    const pad = await testPad();
+    const { launchpad } = pad;
+    await addAll(launchpad, {});
+    await using wire = await wireTo(pad.settings);
+    const held = wire.hold('next_launch_id');
+    const claiming = claim(wire.launchpad, worker, dir);
+    const message = await held;
+    await act(launchpad);
+    message.pass();
+    return { pad, launchpad, flown: await claiming };
+  }
+  const launchStates = async ({ launches }: LaunchPad) =>
+    (await launches.find({}, { sort: { launch_id: 1 } }).toArray()).map(({ state }) => state);
+
+  test('paused: nobody runs it', async () => {
+    const { pad, launchpad, flown } = await claimDuring((lp) => pause(lp, 1));
+    await using _ = pad;
+    expect(flown).toBeNull();
+    expect(await stateOf(launchpad, 1)).toBe('PAUSED');
+    expect(await launchStates(launchpad)).toEqual(['FIZZLED']);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('defused: nobody runs it', async () => {
+    const { pad, launchpad, flown } = await claimDuring((lp) => defuse(lp, 1));
+    await using _ = pad;
+    expect(flown).toBeNull();
+    expect(await stateOf(launchpad, 1)).toBe('DEFUSED');
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('rerun: it is taken anew, with a launch of its own', async () => {
+    const { pad, launchpad, flown } = await claimDuring((lp) => rerun(lp, 1));
+    await using _ = pad;
+    expect(flown).toMatchObject({ fwId: 1, launchId: 2 });
+    expect((await launchpad.fireworks.findOne({}))?.launches).toEqual([2]);
+    expect(await launchStates(launchpad)).toEqual(['FIZZLED', 'RUNNING']);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('rerun and taken by another: it runs there alone', async () => {
+    const { pad, launchpad, flown } = await claimDuring(async (lp) => {
+      await rerun(lp, 1);
+      await claim(lp, { ...worker, name: 'faster' }, dir);
+    });
+    await using _ = pad;
+    expect(flown).toBeNull();
+    const running = await launchpad.launches.find({ state: 'RUNNING' }).toArray();
+    expect(running.map(({ fworker }) => fworker.name)).toEqual(['faster']);
+    expect((await launchpad.fireworks.findOne({}))?.launches).toEqual([running[0]?.launch_id]);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('deleted: there is nothing to run', async () => {
+    const { pad, launchpad, flown } = await claimDuring((lp) => deleteWorkflow(lp, 1));
+    await using _ = pad;
+    expect(flown).toBeNull();
+    expect(await launchStates(launchpad)).toEqual(['FIZZLED']);
+  });
+});
+
+/** The worker dies when the message with `words` is on its way; what it sends beside that arrives. */
+async function claimAndDie(pad: Awaited<ReturnType<typeof testPad>>, ...words: string[]): Promise<void> {
+  await addAll(pad.launchpad, {});
+  await using wire = await wireTo(pad.settings);
+  const held = wire.hold(...words);
+  const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+  await held;
+  await Bun.sleep(50);
+  wire.cut();
+  expect(await claiming).toBeInstanceOf(Error);
+}
+
+describe('a worker that dies in a claim', () => {
+  test('before it has a launch: freed', async () => {
+    await using pad = await testPad();
+    await claimAndDie(pad, 'next_launch_id');
+    expect(await stateOf(pad.launchpad, 1)).toBe('RESERVED');
+    expect(await freeUnstarted(pad.launchpad, 60)).toEqual([]);
+    expect(await freeUnstarted(pad.launchpad, 0)).toEqual([1]);
+    expect((await claim(pad.launchpad, worker, dir))?.launchId).toBe(1);
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('before the Firework knows its launch: freed, and the launch ends', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await claimAndDie(pad, 'update', 'RUNNING', 'RESERVED', 'fireworks');
+    expect(await stateOf(launchpad, 1)).toBe('RESERVED');
+    expect(await freeUnstarted(launchpad, 0)).toEqual([1]);
+    expect(await detectLostRuns(launchpad, { expirationSecs: -1, rerun: true })).toEqual({
+      launchIds: [1],
+      fwIds: [],
+      inconsistentFwIds: [],
+    });
+    expect((await claim(launchpad, worker, dir))?.launchId).toBe(2);
+    expect((await launchpad.launches.findOne({ launch_id: 1 }))?.state).toBe('FIZZLED');
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('before the launch is written: found inconsistent, and rerun', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await claimAndDie(pad, 'insert', 'state_history');
+    expect(await stateOf(launchpad, 1)).toBe('RUNNING');
+    expect(await launchpad.launches.countDocuments()).toBe(0);
+    expect((await detectLostRuns(launchpad, { expirationSecs: 0, rerun: true })).inconsistentFwIds).toEqual([
+      1,
+    ]);
+    expect(await stateOf(launchpad, 1)).toBe('READY');
+  });
+
+  test('before the workflow knows: lost like any run', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await claimAndDie(pad, 'update', 'fw_states.1');
+    expect((await launchpad.workflows.findOne({}))?.state).toBe('READY');
+    expect((await detectLostRuns(launchpad, { expirationSecs: -1, rerun: true })).fwIds).toEqual([1]);
+    expect(await stateOf(launchpad, 1)).toBe('READY');
+    expect(await violations(launchpad)).toEqual([]);
+  });
+});

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'bun:test';
+import { addWorkflows, newWorkflow } from './add.ts';
+import { appendWorkflow } from './apply_action.ts';
+import { type Claim, claim } from './claim.ts';
+import { complete, giveUp } from './complete.ts';
+import { deleteWorkflow } from './control.ts';
+import { violations } from './invariants.ts';
+import { isAway, type LaunchPad } from './launchpad.ts';
+import { detectLostRuns } from './lost_runs.ts';
+import { fwAction, parseFWAction } from './model.ts';
+import { refreshFirework } from './refresh.ts';
+import { rerun } from './rerun.ts';
+import { storedAction } from './stored_action.ts';
+import { testPad } from './test_pad.ts';
+import { wireTo } from './test_wire.ts';
+import type { Doc } from './values.ts';
+
+const worker = { name: 'w', category: '', query: {}, env: {} };
+const dir = { launchDir: () => '/tmp/home' };
+const _tasks = [{ _fw_name: 'ScriptTask', script: 'true' }];
+
+/** Adds the chain 1 -> 2 and claims 1. */
+async function flying(launchpad: LaunchPad): Promise<Claim> {
+  const fws = [1, 2].map((fw_id) => ({ fw_id, spec: { _tasks } }));
+  await addWorkflows(launchpad, [newWorkflow({ fws, links: { 1: [2] } })]);
+  const flown = await claim(launchpad, worker, dir);
+  if (!flown) throw new Error('nothing is READY');
+  return flown;
+}
+
+const statesIn = async ({ fireworks }: LaunchPad) =>
+  (await fireworks.find({}, { sort: { fw_id: 1 } }).toArray()).map(({ state }) => state);
+const launchOf = async ({ launches }: LaunchPad, id: number) => await launches.findOne({ launch_id: id });
+const changes = fwAction({ update_spec: { found: 7 }, mod_spec: [{ _push: { list: 1 } }] });
+const MIB = 1024 * 1024;
+
+describe('an end that the LaunchPad was away for', () => {
+  test('is written by the second attempt, once', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await flying(wire.launchpad);
+    // The launch is written, the Fireworks are not.
+    const held = wire.hold('update', 'fireworks', 'found');
+    const first = complete(wire.launchpad, flown, changes, 'COMPLETED').catch((thrown: unknown) => thrown);
+    await held;
+    wire.cut();
+    expect(await first).toSatisfy(isAway);
+    expect((await launchOf(launchpad, 1))?.state).toBe('COMPLETED');
+    expect(await statesIn(launchpad)).toEqual(['RUNNING', 'WAITING']);
+    wire.mend();
+    expect(await complete(wire.launchpad, flown, changes, 'COMPLETED')).toBe(true);
+    expect(await statesIn(launchpad)).toEqual(['COMPLETED', 'READY']);
+    expect((await launchpad.fireworks.findOne({ fw_id: 2 }))?.spec).toEqual({ _tasks, found: 7, list: [1] });
+    expect((await launchOf(launchpad, 1))?.state_history.map(({ state }: Doc) => state)).toEqual([
+      'RUNNING',
+      'COMPLETED',
+    ]);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('and that the worker did not live to write is brought in by a sweep', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await flying(wire.launchpad);
+    const held = wire.hold('update', 'fireworks', 'found');
+    const first = complete(wire.launchpad, flown, changes, 'COMPLETED').catch((thrown: unknown) => thrown);
+    await held;
+    wire.cut();
+    await first;
+    // The lock of the dead worker is in the way.
+    await launchpad.workflows.updateOne({}, { $unset: { locked: '', locked_by: '' } });
+    const swept = await detectLostRuns(launchpad, { expirationSecs: 0, rerun: true, refresh: true });
+    expect(swept).toEqual({ launchIds: [], fwIds: [], inconsistentFwIds: [1] });
+    expect(await statesIn(launchpad)).toEqual(['COMPLETED', 'READY']);
+    expect((await launchpad.fireworks.findOne({ fw_id: 2 }))?.spec.found).toBe(7);
+  });
+});
+
+describe('results are refused', () => {
+  test.each<[string, (launchpad: LaunchPad) => Promise<unknown>, string[]]>([
+    ['of a Firework that was rerun', (lp) => rerun(lp, 1), ['READY', 'WAITING']],
+    [
+      'of a run that was found lost',
+      (lp) => detectLostRuns(lp, { expirationSecs: -1, fizzle: true }),
+      ['FIZZLED', 'WAITING'],
+    ],
+    [
+      'of a launch that was given up',
+      (lp) => giveUp(lp, { fwId: 1, launchId: 1 }, 'preempted'),
+      ['READY', 'WAITING'],
+    ],
+    ['of a workflow that was deleted', (lp) => deleteWorkflow(lp, 1), []],
+  ])('%s', async (_, act, states) => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    const flown = await flying(launchpad);
+    await act(launchpad);
+    expect(await complete(launchpad, flown, changes, 'COMPLETED')).toBe(false);
+    expect(await complete(launchpad, { fwId: 1, launchId: 1 }, null, 'FIZZLED')).toBe(false);
+    expect(await statesIn(launchpad)).toEqual(states);
+    expect((await launchpad.fireworks.findOne({ fw_id: 2 }))?.spec.found).toBeUndefined();
+    expect((await launchpad.workflows.findOne({}))?.locked).toBeUndefined();
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('also when the rerun one runs elsewhere by now', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    const flown = await flying(launchpad);
+    await rerun(launchpad, 1);
+    const again = await claim(launchpad, worker, dir);
+    expect(await complete(launchpad, flown, changes, 'COMPLETED')).toBe(false);
+    expect((await launchOf(launchpad, 2))?.state).toBe('RUNNING');
+    expect(await complete(launchpad, again as Claim, fwAction(), 'COMPLETED')).toBe(true);
+    expect(await statesIn(launchpad)).toEqual(['COMPLETED', 'READY']);
+  });
+});
+
+describe('giving up', () => {
+  test('puts the Firework back, with the reason in an archived launch', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    const flown = await flying(launchpad);
+    expect(await giveUp(launchpad, flown, 'preempted')).toBe(true);
+    const firework = await launchpad.fireworks.findOne({ fw_id: 1 });
+    expect(firework).toMatchObject({ state: 'READY', launches: [], archived_launches: [1] });
+    const launch = await launchOf(launchpad, 1);
+    expect(launch?.state).toBe('FIZZLED');
+    expect(launch?.action.stored_data).toEqual({ _message: 'preempted', _preempted: true });
+    expect(await giveUp(launchpad, flown, 'again')).toBe(false);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('what a worker that died in it left is rerun by a sweep', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await flying(wire.launchpad);
+    const held = wire.hold('find', 'dupefinder');
+    const giving = giveUp(wire.launchpad, flown, 'preempted').catch((thrown: unknown) => thrown);
+    await held;
+    wire.cut();
+    await giving;
+    expect(await statesIn(launchpad)).toEqual(['RUNNING', 'WAITING']);
+    await detectLostRuns(launchpad, { expirationSecs: 0, rerun: true });
+    expect(await statesIn(launchpad)).toEqual(['READY', 'WAITING']);
+  });
+});
+
+test('an action of more than 15 MiB goes to GridFS, again when it is sent again, and comes back', async () => {
+  await using pad = await testPad();
+  const { launchpad } = pad;
+  await using wire = await wireTo(pad.settings);
+  const flown = await flying(wire.launchpad);
+  const action = fwAction({ stored_data: { text: 'λ'.repeat(8 * MIB) }, update_spec: { found: 2 ** 53 } });
+  const held = wire.hold('update', 'fireworks', 'found');
+  const first = complete(wire.launchpad, flown, action, 'COMPLETED').catch((thrown: unknown) => thrown);
+  await held;
+  wire.cut();
+  expect(await first).toSatisfy(isAway);
+  wire.mend();
+  expect(await complete(wire.launchpad, flown, action, 'COMPLETED')).toBe(true);
+  const files = await launchpad.db.collection('fw_gridfs.files').find({}).toArray();
+  expect(files.map(({ metadata }) => metadata)).toEqual([{ launch_id: 1 }]);
+  const chunks = await launchpad.db.collection('fw_gridfs.chunks').distinct('files_id');
+  expect(chunks).toEqual([files[0]?._id]);
+  const launch = await launchOf(launchpad, 1);
+  expect(launch?.action).toEqual({ gridfs_id: files[0]?._id.toString() });
+  const stored = parseFWAction(await storedAction(launchpad, launch?.action));
+  expect(stored.stored_data.text === action.stored_data.text).toBe(true);
+
+  // A refresh applies it: here to what is found RUNNING with an ended launch.
+  await launchpad.fireworks.updateOne({ fw_id: 2 }, { $unset: { 'spec.found': '' } });
+  await launchpad.fireworks.updateOne({ fw_id: 1 }, { $set: { state: 'RUNNING' } });
+  await refreshFirework(launchpad, 1);
+  expect((await launchpad.fireworks.findOne({ fw_id: 2 }))?.spec.found).toBe(2 ** 53);
+
+  // And a workflow that is appended gets what it changes.
+  const [added] = await appendWorkflow(launchpad, newWorkflow({ spec: { _tasks } }), [1]);
+  expect((await launchpad.fireworks.findOne({ fw_id: added }))?.spec.found).toBe(2 ** 53);
+  expect(await violations(launchpad)).toEqual([]);
+
+  await deleteWorkflow(launchpad, 1);
+  for (const name of ['fw_gridfs.files', 'fw_gridfs.chunks'])
+    expect(await launchpad.db.collection(name).countDocuments()).toBe(0);
+});
