@@ -259,6 +259,7 @@ const CHANGES: Changing[] = [
   change('archive_wfs', '-s', 'FIZZLED'),
   change('delete_wflows', ...id(2)),
   change('delete_wfs', ...id(24, 14)),
+  change('delete_wflows', ...id(9), '--ldirs'),
   change('delete_wflows', '-s', 'FIZZLED', '--password', today()),
   // Python's lpad takes no notice of the name and deletes everything.
   { ...change('delete_wflows', '-n', 'scripts'), api: 'pad.delete_wf(4)' },
@@ -394,3 +395,49 @@ test.skipIf(!python)("the commands and flags that ours are compared with are Pyt
   const printed: unknown = JSON.parse(await new Response(child.stdout).text());
   expect(printed).toEqual(fireworks);
 });
+
+const REFUSED: string[][] = [
+  ['nonsense'],
+  ['get_fws', '--nonsense'],
+  ['get_fws', '-i', '1', '-s', 'READY'],
+  ['get_fws', '-i', 'one'],
+  ['get_fws', '-q', 'state=READY'],
+  ['get_fws', '--qid', 'unknown'],
+  ['get_wflows', '-s', 'NOPE'],
+  ['get_wflows', '-d', 'most'],
+  ['get_launchdir', '999'],
+  ['get_launchdir', '2', '--launch_idx', '7'],
+  ['rerun_fws', '-i', '999'],
+  ['rerun_fws', '-i', '4', '--task-level'],
+  ['rerun_fws', '-i', '7', '--task-level', '-lid', '1'],
+  ['rerun_fws', '-i', '7', '--task-level', '-lid', '6', '7'],
+  ['rerun_fws', '-i', '7', '--task-level', '-cp', '-pd'],
+  ['pause_fws', '-q', '{}', '--password', '2001-01-01'],
+  ['delete_wflows', '-i', '999'],
+  ['archive_wflows', '-q', '{}'],
+  ['set_priority', 'high', '-i', '1'],
+  ['update_fws', '-i', '1', '-u', 'a=b'],
+  ['add', 'nothing.yaml'],
+  ['append_wflow', '-i', '999', '-f', 'more.json'],
+  ['dump_wflow', '-i', '999', '-f', 'dump.json'],
+  ['dump_wflow', '-i', '1', '-f', 'dump.txt'],
+  ['report', '-i', 'weeks'],
+  ['report', '-c', 'nothing'],
+  ['reset', '--password', '2001-01-01'],
+];
+
+test.skipIf(!python)(
+  'what Python FireWorks refuses is refused, and changes nothing',
+  async () => {
+    await copyTo('refused');
+    const before = await contents('refused');
+    const lines = REFUSED.map((line) => ['refused.yaml', ...line]);
+    const failures = (await theirs(lines)).map((text) => text.includes('failed:'));
+    expect(failures).toEqual(failures.map(() => true));
+    const ran = await ours(lines);
+    const said = ran.map(({ code, err }, i) => [REFUSED[i]?.join(' '), code > 0, err.startsWith('error: ')]);
+    expect(said).toEqual(REFUSED.map((line) => [line.join(' '), true, true]));
+    expect(await contents('refused')).toEqual(before);
+  },
+  60_000,
+);

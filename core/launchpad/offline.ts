@@ -30,10 +30,14 @@ export async function addOfflineRun(
   name: string,
 ): Promise<void> {
   const now = isoTime();
-  const dates = { created_on: now, updated_on: now };
   await offlineRuns.insertOne({
-    ...{ fw_id: fwId, launch_id: launchId, name, ...dates },
-    ...{ deprecated: false, completed: false },
+    fw_id: fwId,
+    launch_id: launchId,
+    name,
+    created_on: now,
+    updated_on: now,
+    deprecated: false,
+    completed: false,
   });
 }
 
@@ -131,7 +135,7 @@ async function readDiary(folder: string): Promise<Diary> {
     end = { at: timeOf(diary.completed_on) ?? new Date(), state, action };
   }
   return {
-    startedAt: timeOf(diary.started_on),
+    startedAt: timeOf(diary.started_on) ?? end?.at ?? null,
     checkpoint: isDoc(diary.checkpoint) ? diary.checkpoint : null,
     end,
     pingedAt: timeOf(pinged?.ping_time),
