@@ -242,6 +242,15 @@ const CHANGES: Changing[] = [
   change('rerun_fws', ...id(7), '--task-level', '--previous-dir'),
   change('rerun_fws', ...id(7, 2), '--task-level', '-lid', '6', '5', '--copy-data'),
   change('rerun_fws', ...id(20, 22)),
+  {
+    ...change('rerun_fws', ...id(12)),
+    // Python leaves the launch RUNNING, and its worker learns nothing: its results would still come.
+    unlike(theirs) {
+      const launch = theirs.launches?.find(({ fw_id }) => fw_id === 12);
+      launch?.state_history.push({ state: 'FIZZLED', created_on: '<iso+00:00>' });
+      Object.assign(launch ?? {}, { state: 'FIZZLED', time_end: '<iso+00:00>', runtime_secs: '<float>' });
+    },
+  },
   change('pause_fws', ...id(3, 4, 14)),
   change('pause_fws', '-q', `{'state': 'WAITING', 'fw_id': {'$lt': 19}}`),
   change('resume_fws', ...id(5)),
