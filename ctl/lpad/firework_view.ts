@@ -6,8 +6,8 @@ import { show } from './show.ts';
 
 export type Level = 'less' | 'more' | 'all';
 
-/** Few at a time: a Firework may have a spec of megabytes. */
-const CHUNK = 100;
+/** How many are read together. Few where specs are shown: each may have megabytes. */
+const CHUNKS: Record<Level, number> = { less: 500, more: 100, all: 25 };
 
 /** Prints Fireworks as `-d` says: `ids`, `count`, or documents (`reservations` is `all`, as in FireWorks). */
 export async function showFireworks(
@@ -33,8 +33,9 @@ export async function* fireworkDicts(
   const projection: Document = { _id: 0 };
   if (level !== 'all') projection.spec = 0;
   if (level === 'less') Object.assign(projection, { launches: 0, archived_launches: 0 });
-  for (let i = 0; i < ids.length; i += CHUNK) {
-    const part = ids.slice(i, i + CHUNK);
+  const chunk = CHUNKS[level];
+  for (let i = 0; i < ids.length; i += chunk) {
+    const part = ids.slice(i, i + chunk);
     const found = new Map<number, Doc>();
     for await (const doc of launchpad.fireworks.find({ fw_id: { $in: part } }, { projection, ...TYPED }))
       found.set(numberOf(doc.fw_id), doc);
@@ -54,8 +55,9 @@ async function launchesOf(
   const lists = fireworks.flatMap((doc) => [doc.launches, level === 'all' ? doc.archived_launches : []]);
   const ids = lists.flatMap((list) => ((list ?? []) as unknown[]).map(numberOf));
   const found = new Map<number, Doc>();
-  for (let i = 0; i < ids.length; i += CHUNK) {
-    const query = { launch_id: { $in: ids.slice(i, i + CHUNK) } };
+  const chunk = CHUNKS[level];
+  for (let i = 0; i < ids.length; i += chunk) {
+    const query = { launch_id: { $in: ids.slice(i, i + chunk) } };
     for await (const launch of launchpad.launches.find(query, { projection: { _id: 0 }, ...TYPED }))
       found.set(numberOf(launch.launch_id), launchDict(launch));
   }
