@@ -165,9 +165,16 @@ function connectionError(settings: LaunchPadSettings, cause: unknown): BorealisE
   );
 }
 
+/**
+ * What a server says that goes down or hands over to another: ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary,
+ * InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+ */
+const GOING = [91, 189, 10107, 11600, 11602, 13435, 13436];
+
 /** True when a failure means that the server is away and the same call can succeed later. */
 export function isAway(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
+  if (GOING.includes((thrown as Error & { code?: number }).code ?? 0)) return true;
   // A write of several statements wraps what ended it.
   if (thrown.name === 'MongoBulkWriteError')
     return isAway((thrown as Error & { errorResponse?: unknown }).errorResponse);
