@@ -1,7 +1,7 @@
 /** Commands about collections, indexes, databases and the server itself. */
 import { Long } from 'bson';
 import { isNumber, numberOf } from './arithmetic.ts';
-import { type Command, type Context, collectionOf, nameOf } from './command.ts';
+import { type Command, type Context, collectionOf, documentsAt, nameOf } from './command.ts';
 import { Doc, docOf } from './document.ts';
 import {
   badValue,
@@ -54,7 +54,7 @@ const createIndexes: Command = (context) => {
   const collection = context.store.ensure(context.db, name);
   const before = collection.indexes.length;
   const wanted: IndexSpec[] = [];
-  for (const asked of context.command.get('indexes') as Doc[]) {
+  for (const asked of documentsAt(context.command, 'indexes')) {
     const spec = indexSpec(asked);
     const named = collection.indexes.find((index) => index.name === spec.name);
     const twin = collection.indexes.find((index) => sameKey(index, spec));

@@ -22,9 +22,9 @@ async function server(dir: string) {
     client,
     c: client.db('d').collection<Document>('c'),
     async [Symbol.asyncDispose]() {
+      await client.close();
       child.kill('SIGKILL');
       await child.exited;
-      await client.close();
     },
     kill: () => child.kill('SIGKILL'),
   };

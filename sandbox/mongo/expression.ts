@@ -176,6 +176,16 @@ function named(
   };
 }
 
+function object(value: unknown, name: string): Doc {
+  if (!(value instanceof Doc)) throw located(28646, `${name} only supports an object as its argument`);
+  return value;
+}
+
+function listed(value: unknown, name: string): unknown[] {
+  if (!Array.isArray(value)) throw located(40060, `${name} expected an array, found: ${typeName(value)}`);
+  return value;
+}
+
 function parameter(operand: unknown, name: string, field: string, otherwise?: unknown): unknown {
   if (!(operand instanceof Doc)) throw located(28646, `${name} only supports an object as its argument`);
   const value = operand.get(field) ?? otherwise;
@@ -459,7 +469,7 @@ const OPERATORS: Record<string, Build> = {
     };
   },
   $switch: (operand, name) => {
-    const branches = (parameter(operand, name, 'branches') as Doc[]).map((branch) => ({
+    const branches = listed(parameter(operand, name, 'branches'), name).map((branch) => ({
       test: expression(parameter(branch, name, 'case')),
       result: expression(parameter(branch, name, 'then')),
     }));
@@ -476,7 +486,7 @@ const OPERATORS: Record<string, Build> = {
     };
   },
   $let: (operand, name) => {
-    const vars = [...(parameter(operand, name, 'vars') as Doc).entries()].map(
+    const vars = [...object(parameter(operand, name, 'vars'), name).entries()].map(
       ([key, value]) => [key, expression(value)] as const,
     );
     const body = expression(parameter(operand, name, 'in'));
@@ -586,10 +596,11 @@ const OPERATORS: Record<string, Build> = {
   $toDate: converted('date'),
   $toObjectId: converted('objectId'),
   $convert: (operand, name) => {
-    const input = expression((operand as Doc).get('input'));
+    const given = object(operand, name);
+    const input = expression(given.get('input'));
     const to = expression(parameter(operand, name, 'to'));
     const [onError, onNull] = ['onError', 'onNull'].map((field) => {
-      return (operand as Doc).has(field) ? expression((operand as Doc).get(field)) : null;
+      return given.has(field) ? expression(given.get(field)) : null;
     });
     return (scope) => {
       const value = input(scope);

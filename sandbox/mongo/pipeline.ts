@@ -167,7 +167,9 @@ const STAGES: Record<string, (operand: unknown, collections: Collections) => Sta
   $lookup: lookup,
   $unionWith: (operand, collections) => {
     const name =
-      typeof operand === 'string' ? operand : textOf((operand as Doc).get('coll'), "$unionWith's coll");
+      typeof operand === 'string'
+        ? operand
+        : textOf(operand instanceof Doc ? operand.get('coll') : undefined, "$unionWith's coll");
     const pipeline = compilePipeline((operand instanceof Doc && operand.get('pipeline')) || [], collections);
     return function* (documents) {
       yield* documents;

@@ -1,7 +1,15 @@
 /** Commands that read: find, getMore, killCursors, count, distinct, aggregate, explain. */
 import { Int32, Long } from 'bson';
-import { numberOf } from './arithmetic.ts';
-import { type Command, type Context, collectionOf, nameOf } from './command.ts';
+import { isNumber, numberOf } from './arithmetic.ts';
+import {
+  type Command,
+  type Context,
+  collectionOf,
+  documentAt,
+  documentsAt,
+  nameOf,
+  numberAt,
+} from './command.ts';
 import { Doc } from './document.ts';
 import { badValue, failedToParse, MongoAnswer, typeMismatch } from './errors.ts';
 import { distinctValues } from './expression.ts';
@@ -18,7 +26,7 @@ const find: Command = (context) => {
   const stranger = UNSUPPORTED.find((field) => body[field]);
   if (stranger) throw badValue(`find with '${stranger}' is not supported`);
   const query = queryOf(command);
-  const show = projector(command.get('projection'), query.filter);
+  const show = projector(documentAt(command, 'projection'), query.filter);
   matcher(query.filter);
   const collection = context.store.find(context.db, name);
   const documents = function* () {
@@ -37,30 +45,34 @@ function batchSizeOf({ batchSize }: Record<string, unknown>): number | undefined
 }
 
 function queryOf(command: Doc): Query & { filter: Doc } {
-  const number = (field: string) => (command.has(field) ? numberOf(command.get(field)) : 0);
-  const filter = command.get('filter') ?? command.get('query') ?? new Doc();
-  if (!(filter instanceof Doc))
-    throw typeMismatch("BSON field 'filter' is the wrong type, expected type 'object'");
   const hint = command.get('hint');
   return {
-    filter,
-    sort: command.get('sort') as Doc | undefined,
-    skip: number('skip'),
-    limit: Math.abs(number('limit')),
+    filter: documentAt(command, 'filter') ?? documentAt(command, 'query') ?? new Doc(),
+    sort: documentAt(command, 'sort'),
+    skip: numberAt(command, 'skip'),
+    limit: Math.abs(numberAt(command, 'limit')),
     // Older drivers send an empty hint for none.
     hint: hint instanceof Doc && hint.size === 0 ? undefined : hint,
   };
 }
 
 const getMore: Command = (context) => {
-  const id = BigInt(String(context.command.get('getMore')));
+  const id = cursorId(context.command.get('getMore'));
   const ns = `${context.db}.${String(context.body.collection)}`;
   const { id: left, batch } = context.cursors.more(id, ns, batchSizeOf(context.body));
   return { cursor: { nextBatch: batch, id: left, ns } };
 };
 
+function cursorId(value: unknown): bigint {
+  if (!isNumber(value)) throw typeMismatch("a cursor's id must be of type 'long'");
+  return BigInt(String(value));
+}
+
 const killCursors: Command = ({ command, cursors }) => {
-  const ids = (command.get('cursors') as unknown[]).map((id) => BigInt(String(id)));
+  const asked = command.get('cursors');
+  if (!Array.isArray(asked))
+    throw typeMismatch("BSON field 'killCursors.cursors' is the wrong type, expected type 'array'");
+  const ids = asked.map(cursorId);
   const { killed, missing } = cursors.kill(ids);
   const longs = (some: bigint[]) => some.map((id) => Long.fromBigInt(id));
   return {
@@ -135,13 +147,12 @@ const explainCommand: Command = (context) => {
 function explained(context: Context, command: string, inner: Doc): Query {
   if (command === 'find' || command === 'count') return queryOf(inner);
   if (command === 'distinct') return { filter: queryOf(inner).filter };
-  if (command === 'findAndModify' || command === 'findandmodify')
-    return { filter: queryOf(inner).filter, sort: inner.get('sort') as Doc | undefined, limit: 1 };
+  if (command === 'findAndModify' || command === 'findandmodify') return { ...queryOf(inner), limit: 1 };
   if (command === 'update' || command === 'delete') {
-    const [statement] = inner.get(command === 'update' ? 'updates' : 'deletes') as [Doc];
+    const [statement = new Doc()] = documentsAt(inner, command === 'update' ? 'updates' : 'deletes');
     const one =
       command === 'update' ? !statement.get('multi') : numberOf(statement.get('limit') ?? new Int32(0)) === 1;
-    return { filter: statement.get('q') as Doc, limit: one ? 1 : 0 };
+    return { filter: documentAt(statement, 'q'), limit: one ? 1 : 0 };
   }
   if (command === 'aggregate')
     return compilePipeline(inner.get('pipeline'), (other) => context.store.find(context.db, other)).query;

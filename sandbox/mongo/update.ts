@@ -38,11 +38,8 @@ export function isReplacement(update: unknown): boolean {
   return update instanceof Doc && !update.firstKey()?.startsWith('$');
 }
 
-/**
- * The document after `update`; `document` stays as it was. Throws MongoDB's error for an unknown modifier, two modifiers of
- * one path, a change of `_id`, or a path through something that is not a document.
- */
-export function applyUpdate(document: Doc, update: unknown, context: UpdateContext): Doc {
+/** Throws MongoDB's error for what is no update, whether or not there is something to update. */
+export function checkUpdate(update: unknown): asserts update is Doc {
   if (Array.isArray(update))
     throw new MongoAnswer(
       115,
@@ -50,11 +47,7 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
       'updates with an aggregation pipeline are not supported',
     );
   if (!(update instanceof Doc)) throw failedToParse('Update argument must be either an object or an array');
-  if (isReplacement(update)) return replaced(document, update);
-  const filters = arrayFilters(context.arrayFilters);
-  const touched: string[] = [];
-  const used = new Set<string>();
-  let result = document;
+  if (isReplacement(update)) return;
   for (const [name, fields] of update.entries()) {
     if (!Object.hasOwn(OPERATORS, name) && name !== '$rename') {
       throw failedToParse(
@@ -66,7 +59,22 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
         `Modifiers operate on fields but we found type ${typeName(fields)} instead. For example: {$mod: {<field>: ...}} not {${name}: ${String(fields)}}`,
       );
     }
-    for (const [path, operand] of fields.entries()) {
+  }
+}
+
+/**
+ * The document after `update`; `document` stays as it was. Throws MongoDB's error for two modifiers of one path, a change of
+ * `_id`, or a path through something that is not a document.
+ */
+export function applyUpdate(document: Doc, update: unknown, context: UpdateContext): Doc {
+  checkUpdate(update);
+  if (isReplacement(update)) return replaced(document, update);
+  const filters = arrayFilters(context.arrayFilters);
+  const touched: string[] = [];
+  const used = new Set<string>();
+  let result = document;
+  for (const [name, fields] of update.entries()) {
+    for (const [path, operand] of (fields as Doc).entries()) {
       claim(touched, path);
       if (name === '$rename') {
         claim(touched, String(operand));
@@ -75,12 +83,13 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
       }
       if (name === '$setOnInsert' && !context.inserting) continue;
       const parts = path.split('.');
-      if (parts.some((part) => part === ''))
+      if (parts.some((part) => part === '')) {
         throw new MongoAnswer(
           56,
           'EmptyFieldName',
           `The update path '${path}' contains an empty field name, which is not allowed.`,
         );
+      }
       const change = (there: unknown) => (OPERATORS[name] as Operator)(there, operand, context, path);
       const write = { change, make: !REMOVING.has(name), before: document, context, filters, used };
       result = written(result, parts, '', write) as Doc;

@@ -1,6 +1,6 @@
 /** Commands that write: insert, update, delete, findAndModify. Each runs in the transaction that the server opened. */
 import { ObjectId } from 'bson';
-import { type Command, type Context, nameOf } from './command.ts';
+import { type Command, type Context, documentAt, documentsAt, nameOf } from './command.ts';
 import { Doc } from './document.ts';
 import { badValue, failedToParse, MongoAnswer } from './errors.ts';
 import { truthy } from './expression.ts';
@@ -8,7 +8,7 @@ import { isOperators } from './match.ts';
 import { projector, put } from './project.ts';
 import { run } from './query.ts';
 import type { Collection, Stored } from './store.ts';
-import { applyUpdate, isReplacement } from './update.ts';
+import { applyUpdate, checkUpdate, isReplacement } from './update.ts';
 
 interface WriteError {
   index: number;
@@ -18,19 +18,18 @@ interface WriteError {
 
 /** Runs one write after the other. A failed one is reported; ordered bulks stop there. */
 function each(context: Context, field: string, work: (item: Doc, index: number) => void): WriteError[] {
-  const items = context.command.get(field);
-  if (!Array.isArray(items) || items.length === 0 || items.length > MOST_WRITES) {
-    const n = Array.isArray(items) ? items.length : 0;
+  const items = documentsAt(context.command, field);
+  if (items.length === 0 || items.length > MOST_WRITES) {
     throw new MongoAnswer(
       16,
       'InvalidLength',
-      `Write batch sizes must be between 1 and ${MOST_WRITES}. Got ${n} operations.`,
+      `Write batch sizes must be between 1 and ${MOST_WRITES}. Got ${items.length} operations.`,
     );
   }
   const errors: WriteError[] = [];
   for (const [index, item] of items.entries()) {
     try {
-      work(item as Doc, index);
+      work(item, index);
     } catch (thrown) {
       if (!(thrown instanceof MongoAnswer)) throw thrown;
       errors.push({ index, code: thrown.code, errmsg: thrown.message, ...thrown.fields });
@@ -81,11 +80,13 @@ interface Change {
 
 function changeOf(statement: Doc, filter: string, update: string): Change {
   if (statement.get('collation')) throw badValue('collation is not supported');
-  return {
-    filter: (statement.get(filter) as Doc | undefined) ?? new Doc(),
+  const change = {
+    filter: documentAt(statement, filter) ?? new Doc(),
     update: statement.get(update),
-    arrayFilters: (statement.get('arrayFilters') as Doc[] | undefined) ?? [],
+    arrayFilters: documentsAt(statement, 'arrayFilters'),
   };
+  if (change.update !== undefined) checkUpdate(change.update);
+  return change;
 }
 
 const update: Command = (context) => {
@@ -101,7 +102,7 @@ const update: Command = (context) => {
     const query = {
       filter: change.filter,
       limit: multi ? 0 : 1,
-      sort: statement.get('sort') as Doc | undefined,
+      sort: documentAt(statement, 'sort'),
       hint: statement.get('hint'),
     };
     const found = [...run(collection, query)];
@@ -161,7 +162,7 @@ const remove: Command = (context) => {
   const collection = context.store.find(context.db, nameOf(context, 'delete'));
   let n = 0;
   const errors = each(context, 'deletes', (statement) => {
-    const filter = statement.get('q') as Doc;
+    const filter = documentAt(statement, 'q') ?? new Doc();
     const limit = truthy(statement.get('limit')) ? 1 : 0;
     for (const found of collection
       ? [...run(collection, { filter, limit, hint: statement.get('hint') })]
@@ -182,8 +183,8 @@ const findAndModify: Command = (context) => {
   const collection = context.store.ensure(context.db, name);
   const change = changeOf(command, 'query', 'update');
   const { filter } = change;
-  const show = projector(command.get('fields'), filter) ?? ((document: Doc) => document);
-  const sort = command.get('sort') as Doc | undefined;
+  const show = projector(documentAt(command, 'fields'), filter) ?? ((document: Doc) => document);
+  const sort = documentAt(command, 'sort');
   const [found] = run(collection, { filter, sort, limit: 1, hint: command.get('hint') });
   if (body.remove) {
     if (!found) return { lastErrorObject: { n: 0 }, value: null };
