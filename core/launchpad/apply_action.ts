@@ -7,7 +7,7 @@ import { changesSpecs, type FWAction, parseFWAction, RANK } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
 import { representativeLaunch } from './states.ts';
 import { storedAction } from './stored_action.ts';
-import { copy, type Doc, isDoc, TYPED, typed } from './values.ts';
+import { copy, type Doc, isDoc, setKey, TYPED, typed } from './values.ts';
 
 /** Applies `action` of Firework `fwId`: specs first, then defusals, detours, appended workflows, additions. */
 export async function applyAction(workflow: OpenWorkflow, fwId: number, action: FWAction): Promise<void> {
@@ -99,7 +99,7 @@ async function changeSpecs(
 }
 
 function changeSpec(spec: Doc, action: Pick<FWAction, 'update_spec' | 'mod_spec'>): void {
-  for (const [key, value] of Object.entries(action.update_spec)) spec[key] = copy(typed(value));
+  for (const [key, value] of Object.entries(action.update_spec)) setKey(spec, key, copy(typed(value)));
   for (const mod of action.mod_spec) applyMod(copy(typed(mod)) as Doc, spec);
 }
 

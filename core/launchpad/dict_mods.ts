@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Double, Int32, Long } from 'bson';
 import { BorealisError } from '../errors.ts';
-import { type Doc, isDoc, isDouble, plain } from './values.ts';
+import { type Doc, isDoc, isDouble, plain, setKey } from './values.ts';
 
 type Action = (holder: Doc, key: string, value: unknown, path: string) => void;
 
@@ -15,51 +15,63 @@ function holderOf(doc: Doc, path: string): [Doc, string] {
   const key = parts.pop() as string;
   let at = doc;
   for (const part of parts) {
-    at[part] ??= {};
+    if (!has(at, part)) setKey(at, part, {});
     const next = at[part];
-    if (!isDoc(next) && !Array.isArray(next))
-      throw new BorealisError(`mod_spec: '${part}' of '${path}' is not a dictionary`);
-    at = next as Doc;
+    if (!isDoc(next)) throw new BorealisError(`mod_spec: '${part}' of '${path}' is not a dictionary`);
+    at = next;
   }
   return [at, key];
 }
 
+const has = (holder: Doc, key: string) => Object.hasOwn(holder, key);
+
 function list(holder: Doc, key: string, path: string): unknown[] {
-  const value = holder[key];
+  const value = has(holder, key) ? holder[key] : undefined;
   if (!Array.isArray(value)) throw new BorealisError(`mod_spec: '${path}' is not a list`);
+  return value;
+}
+
+function listed(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) throw new BorealisError(`mod_spec: what is said of '${path}' is not a list`);
   return value;
 }
 
 const same = (a: unknown, b: unknown) => isDeepStrictEqual(plain(a), plain(b));
 
 const ACTIONS: Record<string, Action> = {
-  _set: (holder, key, value) => void (holder[key] = value),
+  _set: setKey,
   _unset: (holder, key) => void delete holder[key],
   _push(holder, key, value, path) {
-    if (key in holder) list(holder, key, path).push(value);
-    else holder[key] = [value];
+    if (has(holder, key)) list(holder, key, path).push(value);
+    else setKey(holder, key, [value]);
   },
   _push_all(holder, key, value, path) {
-    if (key in holder) list(holder, key, path).push(...(value as unknown[]));
-    else holder[key] = value;
+    if (!has(holder, key)) return setKey(holder, key, value);
+    const there = list(holder, key, path);
+    for (const item of listed(value, path)) there.push(item);
   },
   _inc(holder, key, value) {
-    holder[key] = key in holder ? sum(holder[key], value) : value;
+    setKey(holder, key, has(holder, key) ? sum(holder[key], value) : value);
   },
   _add_to_set(holder, key, value, path) {
     // As FireWorks: without a list there, the value itself is stored.
-    if (!(key in holder)) holder[key] = value;
+    if (!has(holder, key)) setKey(holder, key, value);
     else if (!list(holder, key, path).some((there) => same(there, value)))
       list(holder, key, path).push(value);
   },
   _pull(holder, key, value, path) {
-    if (key in holder) holder[key] = list(holder, key, path).filter((there) => !same(there, value));
+    if (has(holder, key))
+      setKey(
+        holder,
+        key,
+        list(holder, key, path).filter((there) => !same(there, value)),
+      );
   },
   _pull_all(holder, key, value, path) {
-    if (key in holder)
-      holder[key] = list(holder, key, path).filter(
-        (there) => !(value as unknown[]).some((gone) => same(there, gone)),
-      );
+    if (!has(holder, key)) return;
+    const gone = listed(value, path);
+    const left = list(holder, key, path).filter((there) => !gone.some((one) => same(there, one)));
+    setKey(holder, key, left);
   },
   _pop(holder, key, value, path) {
     if (Number(plain(value)) === 1) list(holder, key, path).pop();
@@ -79,7 +91,9 @@ function sum(a: unknown, b: unknown): unknown {
   }
   if (isFloat(a) || isFloat(b)) return new Double(Number(x) + Number(y));
   const exact = BigInt(x as number) + BigInt(y as number);
-  return BigInt.asIntN(32, exact) === exact ? new Int32(Number(exact)) : Long.fromBigInt(exact);
+  if (BigInt.asIntN(32, exact) === exact) return new Int32(Number(exact));
+  if (BigInt.asIntN(64, exact) === exact) return Long.fromBigInt(exact);
+  throw new BorealisError(`mod_spec: _inc: ${exact} has more than 64 bits`);
 }
 
 /** Changes `doc` in place by one modification, such as `{_push: {'a->b': 1}}`. Throws BorealisError for an unknown one. */
@@ -89,8 +103,8 @@ export function applyMod(modification: Doc, doc: Doc): void {
     for (const [path, value] of Object.entries(settings)) {
       if (name === '_rename') {
         // Nested keys are not renamed: FireWorks takes both names as they stand.
-        if (!(path in doc)) continue;
-        doc[String(value)] = doc[path];
+        if (!has(doc, path)) continue;
+        setKey(doc, String(value), doc[path]);
         delete doc[path];
         continue;
       }

@@ -4,7 +4,7 @@
  */
 import { Double, Long } from 'bson';
 import { BorealisError } from '../errors.ts';
-import { type Doc, isDoc, isDouble, isInt32, isLong } from './values.ts';
+import { type Doc, isDoc, isDouble, isInt32, isLong, setKey } from './values.ts';
 
 /** Python's `json.dumps` of a value. Dates become ISO strings, ObjectIds their 24 hex digits. `indent` as in Python. */
 export function toJson(value: unknown, indent = 0, depth = 0): string {
@@ -112,13 +112,7 @@ export function fromJson(text: string): unknown {
           const key = string();
           match(SPACE);
           if (text[at++] !== ':') wrong();
-          const inner = value();
-          Object.defineProperty(doc, key, {
-            value: inner,
-            enumerable: true,
-            configurable: true,
-            writable: true,
-          });
+          setKey(doc, key, value());
           match(SPACE);
           const next = text[at++];
           if (next === '}') break;

@@ -60,12 +60,12 @@ export function numberOf(value: unknown): number {
 
 function mapValues(doc: Doc, change: (value: unknown) => unknown): Doc {
   const to: Doc = {};
-  for (const [key, value] of Object.entries(doc)) if (value !== undefined) set(to, key, change(value));
+  for (const [key, value] of Object.entries(doc)) if (value !== undefined) setKey(to, key, change(value));
   return to;
 }
 
 /** Sets a key as data: `__proto__` in a document is a name like any other. */
-function set(doc: Doc, key: string, value: unknown): void {
+export function setKey(doc: Doc, key: string, value: unknown): void {
   if (key === '__proto__')
     Object.defineProperty(doc, key, { value, enumerable: true, configurable: true, writable: true });
   else doc[key] = value;
