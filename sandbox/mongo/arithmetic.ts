@@ -13,71 +13,78 @@ export function wholeNumber(exact: bigint, wide: boolean): Int32 | Long | null {
   return BigInt.asIntN(64, exact) === exact ? Long.fromBigInt(exact) : null;
 }
 
-export const add = (a: unknown, b: unknown) =>
-  combined(
-    a,
-    b,
-    (x, y) => x + y,
-    (x, y) => x + y,
-  ) ?? new Double(numberOf(a) + numberOf(b));
+interface Operation {
+  whole(a: bigint, b: bigint): bigint;
+  real(a: number, b: number): number;
+  decimal(a: Scaled, b: Scaled): Scaled;
+}
 
-export const subtract = (a: unknown, b: unknown) =>
-  combined(
-    a,
-    b,
-    (x, y) => x - y,
-    (x, y) => x - y,
-  ) ?? new Double(numberOf(a) - numberOf(b));
+/** The number `digits` * 10^`tens`. */
+interface Scaled {
+  digits: bigint;
+  tens: number;
+}
 
-export const multiply = (a: unknown, b: unknown) =>
-  combined(
-    a,
-    b,
-    (x, y) => x * y,
-    (x, y) => x * y,
-  ) ?? new Double(numberOf(a) * numberOf(b));
+const aligned = (work: (a: bigint, b: bigint) => bigint) => (a: Scaled, b: Scaled) => {
+  const tens = Math.min(a.tens, b.tens);
+  const at = (one: Scaled) => one.digits * 10n ** BigInt(one.tens - tens);
+  return { digits: work(at(a), at(b)), tens };
+};
 
-/** `$inc` and `$mul` refuse what does not fit 64 bits, where an expression goes on with a double. */
+const PLUS: Operation = {
+  whole: (a, b) => a + b,
+  real: (a, b) => a + b,
+  decimal: aligned((a, b) => a + b),
+};
+
+const MINUS: Operation = {
+  whole: (a, b) => a - b,
+  real: (a, b) => a - b,
+  decimal: aligned((a, b) => a - b),
+};
+
+const TIMES: Operation = {
+  whole: (a, b) => a * b,
+  real: (a, b) => a * b,
+  decimal: (a, b) => ({ digits: a.digits * b.digits, tens: a.tens + b.tens }),
+};
+
+/** Null: both are integers, and the result is beyond 64 bits. */
+function combined(operation: Operation, a: unknown, b: unknown): unknown {
+  if (a instanceof Decimal128 || b instanceof Decimal128) return decimal(operation, String(a), String(b));
+  if (a instanceof Double || b instanceof Double) return new Double(operation.real(numberOf(a), numberOf(b)));
+  const wide = a instanceof Long || b instanceof Long;
+  return wholeNumber(operation.whole(BigInt(String(a)), BigInt(String(b))), wide);
+}
+
+function decimal(operation: Operation, a: string, b: string): Decimal128 {
+  const [x, y] = [scaled(a), scaled(b)];
+  if (!x || !y) return Decimal128.fromString(String(operation.real(Number(a), Number(b))));
+  const { digits, tens } = operation.decimal(x, y);
+  return Decimal128.fromStringWithRounding(`${digits}E${tens}`);
+}
+
+/** Null for what is not finite. */
+function scaled(text: string): Scaled | null {
+  const [, digits, fraction = '', exponent = '0'] =
+    /^(-?\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  if (digits === undefined) return null;
+  return { digits: BigInt(digits + fraction), tens: Number(exponent) - fraction.length };
+}
+
+/** An expression goes on with a double where integers do not fit 64 bits. */
+const orDouble = (operation: Operation) => (a: unknown, b: unknown) =>
+  combined(operation, a, b) ?? new Double(operation.real(numberOf(a), numberOf(b)));
+
+export const add = orDouble(PLUS);
+export const subtract = orDouble(MINUS);
+export const multiply = orDouble(TIMES);
+
+/** An update refuses it. */
 export function exactly(operator: '$inc' | '$mul', a: unknown, b: unknown): unknown {
-  const result =
-    operator === '$inc'
-      ? combined(
-          a,
-          b,
-          (x, y) => x + y,
-          (x, y) => x + y,
-        )
-      : combined(
-          a,
-          b,
-          (x, y) => x * y,
-          (x, y) => x * y,
-        );
-  if (result === null)
-    throw badValue(`Failed to apply ${operator} operations to current value ((NumberLong)${String(a)})`);
-  return result;
-}
-
-function combined(
-  a: unknown,
-  b: unknown,
-  whole: (a: bigint, b: bigint) => bigint,
-  real: (a: number, b: number) => number,
-): unknown {
-  if (a instanceof Decimal128 || b instanceof Decimal128) return decimal(a, b, whole, real);
-  if (a instanceof Double || b instanceof Double) return new Double(real(numberOf(a), numberOf(b)));
-  return wholeNumber(whole(BigInt(String(a)), BigInt(String(b))), a instanceof Long || b instanceof Long);
-}
-
-/** Decimals that are whole numbers are combined exactly, others with a double's precision. */
-function decimal(
-  a: unknown,
-  b: unknown,
-  whole: (a: bigint, b: bigint) => bigint,
-  real: (a: number, b: number) => number,
-): Decimal128 {
-  const texts = [String(a), String(b)] as const;
-  if (texts.every((text) => /^-?\d{1,16}$/.test(text)))
-    return Decimal128.fromString(String(whole(BigInt(texts[0]), BigInt(texts[1]))));
-  return Decimal128.fromString(String(real(Number(texts[0]), Number(texts[1]))));
+  const result = combined(operator === '$inc' ? PLUS : TIMES, a, b);
+  if (result !== null) return result;
+  throw badValue(
+    `Failed to apply ${operator} operations to current value ((NumberLong)${String(a)}) for document`,
+  );
 }

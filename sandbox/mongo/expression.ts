@@ -212,11 +212,11 @@ function lookup(values: readonly unknown[]): (value: unknown) => boolean {
   };
 }
 
-export function sum(values: readonly unknown[]): unknown {
+function sum(values: readonly unknown[]): unknown {
   return values.filter(isNumber).reduce((total, value) => add(total, value), new Int32(0) as unknown);
 }
 
-export function average(values: readonly unknown[]): unknown {
+function average(values: readonly unknown[]): unknown {
   const numbers = values.filter(isNumber);
   return numbers.length === 0 ? null : new Double(numberOf(sum(numbers)) / numbers.length);
 }
@@ -434,7 +434,6 @@ const within = (scope: Scope, vars: Record<string, unknown>): Scope => ({
 
 const OPERATORS: Record<string, Build> = {
   $literal: (operand) => () => operand,
-  $expr: (operand) => expression(operand),
 
   $eq: compared((order) => order === 0),
   $ne: compared((order) => order !== 0),

@@ -6,7 +6,7 @@
 import { Double, Int32, Long } from 'bson';
 import { add, isNumber, numberOf } from './arithmetic.ts';
 import { Doc } from './document.ts';
-import { failedToParse, MongoAnswer, typeMismatch } from './errors.ts';
+import { failedToParse, notSupported, typeMismatch } from './errors.ts';
 import { distinctValues, type Evaluate, expression, extreme, located } from './expression.ts';
 import { encodeValue } from './keys.ts';
 import { matcher } from './match.ts';
@@ -358,7 +358,7 @@ function lookup(operand: unknown, collections: Collections): Stage {
   const known = ['from', 'localField', 'foreignField', 'as'];
   const stranger = operand.keys().find((key) => !known.includes(key));
   if (stranger === 'let' || stranger === 'pipeline')
-    throw new MongoAnswer(115, 'CommandNotSupported', `$lookup with '${stranger}' is not supported`);
+    throw notSupported(`$lookup with '${stranger}' is not supported`);
   if (stranger) throw failedToParse(`unknown argument to $lookup: ${stranger}`);
   const [from, local, foreign, as] = known.map((field) =>
     textOf(operand.get(field), `$lookup argument '${field}'`),

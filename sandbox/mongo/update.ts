@@ -12,6 +12,7 @@ import {
   failedToParse,
   immutableField,
   MongoAnswer,
+  notSupported,
   pathNotViable,
   typeMismatch,
 } from './errors.ts';
@@ -40,12 +41,7 @@ export function isReplacement(update: unknown): boolean {
 
 /** Throws MongoDB's error for what is no update, whether or not there is something to update. */
 export function checkUpdate(update: unknown): asserts update is Doc {
-  if (Array.isArray(update))
-    throw new MongoAnswer(
-      115,
-      'CommandNotSupported',
-      'updates with an aggregation pipeline are not supported',
-    );
+  if (Array.isArray(update)) throw notSupported('updates with an aggregation pipeline are not supported');
   if (!(update instanceof Doc)) throw failedToParse('Update argument must be either an object or an array');
   if (isReplacement(update)) return;
   for (const [name, fields] of update.entries()) {

@@ -1,6 +1,6 @@
 import { expect } from 'bun:test';
 import { deserialize, serialize, UUID } from 'bson';
-import { GridFSBucket, Long } from 'mongodb';
+import { type Document, GridFSBucket, Long } from 'mongodb';
 import { type Cases, given, ids, refusal } from './subject.ts';
 import { command, exchange } from './wire_client.ts';
 
@@ -126,6 +126,28 @@ export const commands: Cases = {
     );
     expect(await c.find().toArray()).toEqual([]);
     expect(await c.countDocuments()).toBe(0);
+  },
+  'what has a wrong type is refused': async ({ db, c }) => {
+    await given(c, { a: 1 });
+    const wrong: Document[] = [
+      { find: 'c', filter: 5 },
+      { find: 'c', sort: 5 },
+      { find: 'c', projection: 5 },
+      { find: 'c', limit: 'x' },
+      { insert: 'c', documents: [5] },
+      { update: 'c', updates: 5 },
+      { delete: 'c', deletes: [5] },
+      { count: 'c', query: 5 },
+      { distinct: 'c', key: 5 },
+      { aggregate: 'c', pipeline: 5, cursor: {} },
+      { findAndModify: 'c', query: 5, update: { $set: { a: 1 } } },
+      { killCursors: 'c', cursors: 5 },
+      { getMore: 'x', collection: 'c' },
+      { createIndexes: 'c', indexes: 5 },
+    ];
+    for (const asked of wrong) expect([asked, (await refusal(db.command(asked))).code]).toEqual([asked, 14]);
+    expect((await refusal(db.collection('nothing').updateOne({}, { $nope: { a: 1 } }))).code).toBe(9);
+    expect(await c.findOne({})).toEqual({ _id: 1, a: 1 } as never);
   },
   'a name that cannot be is refused': async ({ db }) => {
     expect((await refusal(db.command({ insert: '', documents: [{}] }))).code).toBe(73);

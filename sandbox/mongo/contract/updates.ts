@@ -1,6 +1,6 @@
 import { expect } from 'bun:test';
 import { deserialize, serialize } from 'bson';
-import { type Document, Double, Int32, Long, Timestamp, type UpdateFilter } from 'mongodb';
+import { Decimal128, type Document, Double, Int32, Long, Timestamp, type UpdateFilter } from 'mongodb';
 import { becomes, type Cases, given, ids, refusal } from './subject.ts';
 
 /** The stored document with its number types. */
@@ -39,6 +39,12 @@ export const updates: Cases = {
       [new Int32(5), { $max: { a: new Double(6) } }, new Double(6)],
       [new Int32(6), { $bit: { a: { and: new Int32(3), or: new Int32(8) } } }, new Int32(10)],
       [new Double(1), { $set: { b: 1 } }, new Double(1)],
+      [
+        Decimal128.fromString('0.1'),
+        { $inc: { a: Decimal128.fromString('0.2') } },
+        Decimal128.fromString('0.3'),
+      ],
+      [Decimal128.fromString('1.5'), { $mul: { a: new Int32(3) } }, Decimal128.fromString('4.5')],
     ];
     for (const [before, update, after] of results) {
       await c.deleteMany({});
