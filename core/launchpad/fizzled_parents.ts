@@ -1,30 +1,31 @@
 /** Telling a Firework with `_allow_fizzled_parents` which of its parents are FIZZLED. */
 import type { Document } from 'mongodb';
 import type { OpenWorkflow } from './open_workflow.ts';
-import { storedAction } from './stored_action.ts';
-import { type Doc, isDoc, TYPED } from './values.ts';
+import { type Doc, TYPED } from './values.ts';
 
 /** Fields of a launch that `Launch.to_dict` leaves out. */
 const NOT_TOLD = { _id: 0, time_start: 0, time_end: 0, runtime_secs: 0, reservedtime_secs: 0 };
 
-/** Puts whole Fireworks with their launches into `_fizzled_parents`, as Python does. None FIZZLED: nothing is written. */
+/** The reports are part of a spec, and that of a document, which may have 16 MiB. */
+const MOST_BYTES = 12 * 1024 * 1024;
+
+/**
+ * Puts whole Fireworks with their launches into `_fizzled_parents`, as Python does. None FIZZLED: nothing is written. Where
+ * they would not fit, the rest is named by `fw_id`, `name` and `state` alone; an action in GridFS stays there. (Python fails.)
+ */
 export async function reportFizzledParents(workflow: OpenWorkflow, fwId: number): Promise<void> {
   const fizzled = workflow.parents(fwId).filter((id) => workflow.stateOf(id) === 'FIZZLED');
   if (fizzled.length === 0) return;
-  const { fireworks } = workflow.launchpad;
+  const { BSON } = await import('mongodb');
   const reports: Document[] = [];
+  let room = MOST_BYTES;
   for (const id of fizzled) {
-    const parent = await fireworks.findOne({ fw_id: id }, { projection: { _id: 0 }, ...TYPED });
-    if (!parent) continue;
-    const { launches: own, archived_launches: archived, ...rest } = parent;
-    const launches = await launchesOf(workflow, own);
-    const archived_launches = await launchesOf(workflow, archived);
-    reports.push({
-      ...rest,
-      state: 'FIZZLED',
-      ...(launches.length > 0 && { launches }),
-      ...(archived_launches.length > 0 && { archived_launches }),
-    });
+    const report = await reportOf(workflow, id);
+    if (!report) continue;
+    const size = BSON.calculateObjectSize(report);
+    const { fw_id, name, state } = report;
+    reports.push(size <= room ? report : { fw_id, name, state });
+    if (size <= room) room -= size;
   }
   await workflow.loadSpecs([fwId]);
   const node = workflow.node(fwId);
@@ -33,10 +34,22 @@ export async function reportFizzledParents(workflow: OpenWorkflow, fwId: number)
   node.changed.add('spec');
 }
 
+async function reportOf(workflow: OpenWorkflow, id: number): Promise<Document | null> {
+  const { fireworks } = workflow.launchpad;
+  const parent = await fireworks.findOne({ fw_id: id }, { projection: { _id: 0 }, ...TYPED });
+  if (!parent) return null;
+  const { launches: own, archived_launches: archived, ...rest } = parent;
+  const launches = await launchesOf(workflow, own);
+  const archived_launches = await launchesOf(workflow, archived);
+  return {
+    ...rest,
+    state: 'FIZZLED',
+    ...(launches.length > 0 && { launches }),
+    ...(archived_launches.length > 0 && { archived_launches }),
+  };
+}
+
 async function launchesOf({ launchpad }: OpenWorkflow, ids: unknown): Promise<Document[]> {
   const query = { launch_id: { $in: ids as never[] } };
-  const found = await launchpad.launches.find(query, { projection: NOT_TOLD, ...TYPED }).toArray();
-  for (const launch of found)
-    if (isDoc(launch.action)) launch.action = await storedAction(launchpad, launch.action);
-  return found;
+  return await launchpad.launches.find(query, { projection: NOT_TOLD, ...TYPED }).toArray();
 }
