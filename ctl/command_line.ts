@@ -4,7 +4,7 @@
  */
 import type { ArgDef, ArgsDef, CommandDef } from 'citty';
 import { UsageError } from '../core/errors.ts';
-import { hint } from './nearest.ts';
+import { hint } from '../core/nearest.ts';
 import { color, printLine } from './output.ts';
 
 /** What the file of a command exports. */

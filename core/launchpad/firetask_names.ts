@@ -1,3 +1,5 @@
+import { nearest } from '../nearest.ts';
+
 /** The Firetasks that a worker of ours knows by name. Others (`{{module.Class}}`, `my_package.Task`) are Python's to find. */
 export const BUILT_IN = [
   'ScriptTask',
@@ -36,6 +38,6 @@ export function checkFiretaskName(name: string): string | null {
   if (known.includes(name) || /^\{\{.+\..+\}\}$/.test(name) || name.includes('.')) return null;
   // FireWorks' old spelling, "Script Task", is still read.
   if (known.includes(name.replaceAll(' ', ''))) return null;
-  const near = known.find((other) => other.toLowerCase() === name.replaceAll(/[\s_-]/g, '').toLowerCase());
+  const near = nearest(name.replaceAll(/[\s_-]/g, ''), known);
   return `'${name}' is no Firetask that workers know${near ? `; did you mean '${near}'?` : ''}. A Firetask of your own is named {{module.Class}}`;
 }

@@ -130,6 +130,17 @@ describe('what is wrong is told with the file and the place', () => {
     await expect(readWorkflowFile(folder)).rejects.toThrow(`${folder} cannot be read`);
   });
 
+  test.each([
+    ['ScriptTsk', 'ScriptTask'],
+    ['docker_task', 'DockerTask'],
+    ['py task', 'PyTask'],
+    ['FilesTransferTask', 'FileTransferTask'],
+    ['GetFileTask', 'GetFilesTask'],
+  ])('%s: did you mean %s', async (name, near) => {
+    const path = await file('near.json', JSON.stringify({ spec: { _tasks: [{ _fw_name: name }] } }));
+    await expect(readWorkflowFile(path)).rejects.toThrow(`did you mean '${near}'?`);
+  });
+
   test.each(['my_package.Task', '{{my_package.tasks.Task}}', 'ForeachTask', 'Docker Task'])(
     'no fault is found with %s',
     async (name) => {

@@ -1,7 +1,7 @@
 /** The body of an instances.insert request from upstream's defaults and `-o` options. Pure. */
 import type { InstanceBody } from '../../core/cloud/compute.ts';
 import { UsageError } from '../../core/errors.ts';
-import { hint } from '../nearest.ts';
+import { hint } from '../../core/nearest.ts';
 import { FLEET_LABEL } from './names.ts';
 
 export interface FleetSpec {

@@ -3,7 +3,7 @@
  * flags that take several values, long flags by their beginning. citty knows none of these.
  */
 import { UsageError } from '../../core/errors.ts';
-import { hint } from '../nearest.ts';
+import { hint } from '../../core/nearest.ts';
 
 export interface LpadFlag {
   /** `-i`, `--fw_id`: as typed; `_` and `-` inside are one. */

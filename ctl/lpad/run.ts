@@ -1,8 +1,8 @@
 /** Runs one `lpad` command line. */
 import { UsageError } from '../../core/errors.ts';
+import { hint } from '../../core/nearest.ts';
 import { version } from '../../core/version.ts';
 import { columns } from '../command_line.ts';
-import { hint } from '../nearest.ts';
 import { color, printLine } from '../output.ts';
 import { Args, type LpadFlag, parseLpad } from './arguments.ts';
 import type { LpadCommand } from './command.ts';

@@ -1,8 +1,8 @@
 import { UsageError } from '../../../core/errors.ts';
+import { hint } from '../../../core/nearest.ts';
 import type { LpadCommand } from '../../lpad/command.ts';
 import { parseQuery } from '../../lpad/query.ts';
 import { COLLECTIONS, INTERVALS, type Interval, report, reportText } from '../../lpad/report.ts';
-import { hint } from '../../nearest.ts';
 import { printJson, printLine } from '../../output.ts';
 
 const command: LpadCommand = {
