@@ -11,24 +11,27 @@ import { copy, type Doc, isDoc, setKey, TYPED, typed } from './values.ts';
 
 /** Applies `action` of Firework `fwId`: specs first, then defusals, detours, appended workflows, additions. */
 export async function applyAction(workflow: OpenWorkflow, fwId: number, action: FWAction): Promise<void> {
+  // What this action added before a crash is not meant by the rest of it.
+  const grown = workflow.grownBy(fwId);
+  const meant = (ids: readonly number[]) => [...new Set(ids)].filter((id) => !grown?.has(id));
+  const children = meant(workflow.children(fwId));
   if (changesSpecs(action)) {
-    const targets = action.propagate
-      ? await descendants(workflow, fwId)
-      : [...new Set(workflow.children(fwId))];
+    const targets = action.propagate ? meant(await descendants(workflow, fwId)) : children;
     await changeSpecs(workflow, targets, action);
   }
   if (action.defuse_children) {
-    await workflow.loadNodes(workflow.children(fwId));
-    for (const child of workflow.children(fwId)) workflow.setState(child, 'DEFUSED');
+    await workflow.loadNodes(children);
+    for (const child of children) workflow.setState(child, 'DEFUSED');
   }
   if (action.defuse_workflow) {
     await workflow.loadWhole();
     await workflow.loadNodes(workflow.ids());
-    for (const id of workflow.ids()) {
+    for (const id of meant(workflow.ids())) {
       const { state } = workflow.node(id);
       if (state !== 'FIZZLED' && state !== 'COMPLETED') workflow.setState(id, 'DEFUSED');
     }
   }
+  if (grown) return;
   const additions: Addition[] = [
     ...action.detours.map((dict) => ({ workflow: newWorkflow(dict), parents: [fwId], detours: [true] })),
     ...action.append_wfs.map(({ workflow: dict, parents, detour }) => ({

@@ -68,6 +68,8 @@ async function ofWorkflow(launchpad: LaunchPad, workflow: Document, ids: number[
       parents: (inverse[id] ?? []).flatMap((parent) => fireworks.get(parent)?.state ?? []),
       launches: firework.launches.flatMap((launch) => launches.get(launch) ?? []),
     });
+    // A detour can be put in front of what failed already: FireWorks looks at that again when the detour ends.
+    if (rule === 'WAITING' && firework.state === 'FIZZLED') continue;
     expect(`the state of ${id}`, firework.state, rule);
   }
   const overall = workflowState({

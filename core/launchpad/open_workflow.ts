@@ -3,14 +3,16 @@
  * only their links and states. So a rocket costs the same in a workflow of ten Fireworks and of ten thousand.
  *
  * Changes are gathered here and written by `commit` in an order that a crash can be repaired from:
- *   1. new Fireworks        a crash leaves Fireworks that no workflow names: never run (they are WAITING or no worker's to
- *                           take before 4), deleted by nobody, harmless;
- *   2. changed children     specs and states; a READY child may start at once;
- *   3. the Firework itself  a crash before this leaves it RUNNING with a finished launch: detect_lostruns finds and
- *                           refreshes it (2 is then done again: the same states; mod_spec like `_push` may apply twice,
- *                           as in Python FireWorks). 2 and 3 are one command;
- *   4. the workflow         a crash before this leaves the lock and old fw_states: the next one who waits for the lock
- *                           breaks it and repairs the workflow from its Fireworks.
+ *   1. new Fireworks        WAITING, so that nobody takes them yet. A crash leaves Fireworks that no workflow names: never
+ *                           run, harmless; the action that brought them is applied again;
+ *   2. the workflow grows   it names them, and says so in `grew` until all is done. A crash from here on leaves the lock: the
+ *                           next one who waits for it breaks it and repairs the workflow from its Fireworks. By `grew` it is
+ *                           known that the action need not add them once more. (1 and 2 only where something was added);
+ *   3. changed children     specs and states; a READY child may start at once;
+ *   4. the Firework itself  a crash before this leaves it RUNNING with a finished launch: detect_lostruns finds and
+ *                           refreshes it (3 is then done again: the same states; mod_spec like `_push` may apply twice,
+ *                           as in Python FireWorks). 3 and 4 are one command;
+ *   5. the workflow         its states, unless they were written with 2, and the lock is given back.
  */
 import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
@@ -51,7 +53,10 @@ export class OpenWorkflow {
   /** The ids of `#added`. */
   readonly #fresh = new Set<number>();
   readonly #relinked = new Set<number>();
+  #grew: { fwId: number; nodes: ReadonlySet<number> } | null = null;
   #whole = false;
+  /** `commit` has begun: what it wrote may be half of it. */
+  #writing = false;
   #others: { changing: readonly number[]; answer: Promise<Others> } | null = null;
 
   private constructor(
@@ -63,12 +68,18 @@ export class OpenWorkflow {
 
   /** Takes the lock of the workflow of `fwId`. Whoever opens it must `commit` or `abandon` it. */
   static async open(launchpad: LaunchPad, fwId: number): Promise<OpenWorkflow> {
-    const fields = { state: 1, [`links.${fwId}`]: 1, [`parent_links.${fwId}`]: 1, [`fw_states.${fwId}`]: 1 };
+    const fields = {
+      state: 1,
+      grew: 1,
+      [`links.${fwId}`]: 1,
+      [`parent_links.${fwId}`]: 1,
+      [`fw_states.${fwId}`]: 1,
+    };
     const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields);
     const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
     workflow.#take(document, [fwId]);
     try {
-      if (broken) await workflow.repair();
+      if (broken || document.grew) await workflow.repair();
     } catch (thrown) {
       await workflow.abandon();
       throw thrown;
@@ -96,9 +107,13 @@ export class OpenWorkflow {
     }
   }
 
-  /** Gives the lock back and writes nothing. */
+  /**
+   * Gives the lock back and writes nothing. After a `commit` that failed half-way the lock stays: whoever takes it next,
+   * this connection at once, repairs the workflow first.
+   */
   async abandon(): Promise<void> {
-    await releaseLock(this.launchpad, this.id, this.lockedBy).catch(() => {});
+    if (this.#writing) this.launchpad.locks.live.delete(this.lockedBy);
+    else await releaseLock(this.launchpad, this.id, this.lockedBy).catch(() => {});
   }
 
   children(id: number): number[] {
@@ -263,6 +278,11 @@ export class OpenWorkflow {
     return false;
   }
 
+  /** What the action of `fwId` has added already, in a commit that was not finished; null: nothing. */
+  grownBy(fwId: number): ReadonlySet<number> | null {
+    return this.#grew?.fwId === fwId ? this.#grew.nodes : null;
+  }
+
   /** True for a Firework that `add` brought. */
   isNew(id: number): boolean {
     return this.#fresh.has(id);
@@ -295,6 +315,8 @@ export class OpenWorkflow {
   async repair(): Promise<void> {
     await this.loadWhole();
     await this.loadNodes(this.ids());
+    const { grew } = await this.#read(['grew']);
+    if (grew) this.#grew = { fwId: numberOf(grew.fw_id), nodes: new Set(grew.nodes.map(numberOf)) };
     for (const id of this.ids()) this.#states.set(id, this.node(id).state);
     const { refresh } = await import('./refresh.ts');
     for (const id of this.ids()) {
@@ -307,30 +329,45 @@ export class OpenWorkflow {
 
   /** Writes what changed, `fwId` last of the Fireworks, and gives the lock back. */
   async commit(fwId: number): Promise<void> {
-    const { fireworks, workflows, locks } = this.launchpad;
     const state = this.#newState();
     state.catch(() => {});
-    if (this.#added.length > 0) {
-      for (const document of this.#added) document.state = this.node(document.fw_id).state;
-      await fireworks.insertMany(this.#added);
-    }
-    const fresh = this.#fresh;
-    const others = [...this.#nodes.values()].filter(({ fwId: id }) => id !== fwId && !fresh.has(id));
-    const own = this.#nodes.get(fwId);
-    const writes = writesOf(own ? [...others, own] : others);
-    if (writes.length > 0) await fireworks.bulkWrite(writes, { ordered: true });
-    const { matchedCount } = await workflows.updateOne(
-      { _id: this.id as never, locked: true, locked_by: this.lockedBy },
-      { ...this.#workflowChanges(await state, fresh), $unset: UNLOCK },
-    );
-    locks.live.delete(this.lockedBy);
-    if (matchedCount > 0) return;
+    const held = (await this.#grow(fwId, state)) && (await this.#change(fwId, state));
+    this.launchpad.locks.live.delete(this.lockedBy);
+    if (held) return;
     // Somebody took us for dead and broke the lock. What was written to the Fireworks stands; the workflow follows them.
     this.launchpad.log.warning(`The lock of the workflow of Firework ${fwId} was broken while it was held`);
     await OpenWorkflow.change(this.launchpad, fwId, (workflow) => workflow.repair());
   }
 
-  #workflowChanges(state: State, fresh: ReadonlySet<number>): Document {
+  /** Steps 1 and 2. False when the lock is no longer ours. */
+  async #grow(fwId: number, state: Promise<State>): Promise<boolean> {
+    const nodes = [...this.#fresh];
+    if (nodes.length === 0) return true;
+    const grew = { fw_id: fwId, nodes };
+    const $set = { ...this.#workflowChanges(await state), grew };
+    this.#writing = true;
+    await this.launchpad.fireworks.insertMany(this.#added);
+    return await this.#updateWorkflow({ $set, $push: { nodes: { $each: nodes } } });
+  }
+
+  /** Steps 3 to 5. False when the lock is no longer ours. */
+  async #change(fwId: number, state: Promise<State>): Promise<boolean> {
+    const others = [...this.#nodes.values()].filter((node) => node.fwId !== fwId);
+    const own = this.#nodes.get(fwId);
+    const writes = writesOf(own ? [...others, own] : others);
+    this.#writing = true;
+    if (writes.length > 0) await this.launchpad.fireworks.bulkWrite(writes, { ordered: true });
+    const $unset = { ...UNLOCK, grew: '' } as const;
+    if (this.#fresh.size > 0) return await this.#updateWorkflow({ $unset });
+    return await this.#updateWorkflow({ $set: this.#workflowChanges(await state), $unset });
+  }
+
+  async #updateWorkflow(update: Document): Promise<boolean> {
+    const mine = { _id: this.id as never, locked: true, locked_by: this.lockedBy };
+    return (await this.launchpad.workflows.updateOne(mine, update)).matchedCount > 0;
+  }
+
+  #workflowChanges(state: State): Document {
     const set: Document = { state, updated_on: new Date() };
     for (const [id, own] of this.#states)
       if (this.#storedStates.get(id) !== own) set[`fw_states.${id}`] = own;
@@ -339,7 +376,7 @@ export class OpenWorkflow {
       const parents = this.parents(id);
       if (parents.length > 0) set[`parent_links.${id}`] = parents;
     }
-    return { $set: set, ...(fresh.size > 0 && { $push: { nodes: { $each: [...fresh] } } }) };
+    return set;
   }
 
   /** Whether the workflow's state can only be what it was, once Fireworks like `fwId` went on and became COMPLETED. */
