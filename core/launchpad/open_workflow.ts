@@ -294,7 +294,8 @@ export class OpenWorkflow {
     this.#added.push(document);
     this.#fresh.add(fwId);
     this.#children.set(fwId, []);
-    this.#parents.set(fwId, []);
+    // Its parents may have been added before it.
+    if (!this.#parents.has(fwId)) this.#parents.set(fwId, []);
     this.#states.set(fwId, 'WAITING');
     this.#takeNode({ ...document, state: 'WAITING' }, true);
     this.#relinked.add(fwId);
