@@ -3,44 +3,21 @@ import { expect, test } from 'bun:test';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LaunchPad, numberOf } from '../core/launchpad/index.ts';
+import { exclusiveStep, linesOf } from './exclusive_step.ts';
 import { faultsIn } from './invariants.ts';
 import { type OneMachine, oneMachine, type Running, until } from './one_machine.ts';
 
 /** A worker that is silent for two seconds is taken for dead. */
 const HASTY = { FIREWORKER_PING_TIME_SECS: '0.3', FIREWORKER_LOST_RUN_SECS: '2' };
 
-/**
- * A task that holds a lock while any process of it lives (the kernel gives the lock back, however they end), and says in
- * `twice` when somebody holds it already.
- */
-const step = (id: number, seconds: number) => ({
-  fw_id: id,
-  name: `step ${id}`,
-  spec: {
-    _tasks: [
-      {
-        _fw_name: 'ScriptTask',
-        script: `exec 9> ../../../lock.${id}
-          flock -n 9 || echo ${id} >> ../../../twice
-          echo "$PWD" >> ../../../began.${id}
-          sleep ${seconds}
-          echo "$PWD" >> ../../../ended.${id}`,
-      },
-    ],
-  },
-});
-
 /** Steps that take so many seconds, and one that waits for all of them. */
 const fanIn = (seconds: readonly number[]) => ({
   fws: [
-    ...seconds.map((secs, i) => step(i + 1, secs)),
+    ...seconds.map((secs, i) => exclusiveStep(i + 1, secs)),
     { fw_id: 0, name: 'after all', spec: { _tasks: [{ _fw_name: 'ScriptTask', script: 'true' }] } },
   ],
   links: Object.fromEntries(seconds.map((_, i) => [i + 1, [0]])),
 });
-
-const lines = async (machine: OneMachine, file: string) =>
-  (await readFile(join(machine.folder, file), 'utf8').catch(() => '')).split('\n').filter(Boolean);
 
 /** The RUNNING launch of `worker`; null when it has none. */
 const runningOn = (launchpad: LaunchPad, worker: string) =>
@@ -52,7 +29,7 @@ async function midFlight(machine: OneMachine, worker: string): Promise<{ fwId: n
     const launch = await runningOn(machine.launchpad, worker);
     if (!launch) return null;
     const firework = await machine.launchpad.fireworks.findOne({ fw_id: launch.fw_id });
-    const began = await lines(machine, `began.${firework?.name.replace('step ', '')}`);
+    const began = await linesOf(machine, `began.${firework?.name.replace('step ', '')}`);
     return began.includes(launch.launch_dir) ? launch : null;
   };
   await until(`${worker} flies`, async () => (await flying()) !== null);
@@ -102,14 +79,14 @@ test('a worker is killed in the middle of a rocket: another finds the lost run a
   const lost = await midFlight(machine, 'ann');
   ann.process.kill('SIGKILL');
   await completed(machine);
-  expect(await lines(machine, 'twice')).toEqual([]);
+  expect(await linesOf(machine, 'twice')).toEqual([]);
   expect(await faultsIn(machine.launchpad)).toEqual([]);
   await lostLaunchIsHistory(machine, lost);
   const again = await machine.launchpad.launches.findOne({ fw_id: lost.fwId, state: 'COMPLETED' });
   expect(['bob', 'cleo']).toContain(again?.fworker.name);
   // The killed task went with its worker: what it wanted to write at its end was never written.
   const ended = (
-    await Promise.all([1, 2, 3, 4, 5, 6, 7, 8, 9].map((id) => lines(machine, `ended.${id}`)))
+    await Promise.all([1, 2, 3, 4, 5, 6, 7, 8, 9].map((id) => linesOf(machine, `ended.${id}`)))
   ).flat();
   expect(ended).toHaveLength(9);
 }, 60_000);
@@ -127,7 +104,7 @@ test('the LaunchPad is killed and comes back: workers go on, nothing is lost', a
     await machine.startServer();
   }
   await completed(machine);
-  expect(await lines(machine, 'twice')).toEqual([]);
+  expect(await linesOf(machine, 'twice')).toEqual([]);
   expect(await faultsIn(machine.launchpad)).toEqual([]);
   expect(workers.map(({ process: { exitCode } }) => exitCode)).toEqual([null, null, null]);
   for (const worker of workers)
@@ -136,7 +113,7 @@ test('the LaunchPad is killed and comes back: workers go on, nothing is lost', a
 
 test('a machine that froze past the lost-run time drops its results when it goes on', async () => {
   await using machine = await oneMachine();
-  await machine.add({ fws: [step(1, 4)], links: {} });
+  await machine.add({ fws: [exclusiveStep(1, 4)], links: {} });
   const ann = await machine.worker('ann', HASTY);
   const lost = await midFlight(machine, 'ann');
   const tasks = await processGroupsIn(join(machine.folder, 'ann', 'launches'));
@@ -153,7 +130,7 @@ test('a machine that froze past the lost-run time drops its results when it goes
   expect(await processGroupsIn(join(machine.folder, 'ann', 'launches'))).toEqual([]);
   await completed(machine);
   await lostLaunchIsHistory(machine, lost);
-  expect(await lines(machine, 'ended.1')).toEqual([expect.stringContaining('/bob/')]);
+  expect(await linesOf(machine, 'ended.1')).toEqual([expect.stringContaining('/bob/')]);
   const launch = await machine.launchpad.launches.findOne({ state: 'COMPLETED' });
   expect(launch?.fworker.name).toBe('bob');
   expect(await faultsIn(machine.launchpad)).toEqual([]);

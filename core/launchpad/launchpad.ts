@@ -6,7 +6,7 @@ import { BorealisError, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
 import { MINUTE, SECOND } from '../wait.ts';
 import { createIndexes } from './indexes.ts';
-import type { LockManners, OwnLocks } from './lock.ts';
+import { LOCK_MANNERS, type LockManners, type OwnLocks } from './lock.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
 
 export interface LaunchPadOptions {
@@ -18,9 +18,6 @@ export interface LaunchPadOptions {
   log?: Logger;
   lock?: Partial<LockManners>;
 }
-
-/** FireWorks' own: `WFLOCK_EXPIRATION_SECS`. A lock seen unchanged for this long has lost its holder. */
-const LOCK_EXPIRES_MS = 300 * SECOND;
 
 export class LaunchPad implements AsyncDisposable {
   readonly fireworks: Collection<Document>;
@@ -56,7 +53,7 @@ export class LaunchPad implements AsyncDisposable {
       await client.connect();
       const db = client.db(settings.name);
       await db.command({ ping: 1 });
-      const lock = { expiresMs: LOCK_EXPIRES_MS, ...o.lock };
+      const lock = { ...LOCK_MANNERS, ...o.lock };
       const launchpad = new LaunchPad(client, db, settings, o.log ?? silent, lock);
       // The greetings need no password; the first real command does.
       await launchpad.workflows.findOne({}, { projection: { _id: 1 } });

@@ -9,6 +9,7 @@ import { violations } from './invariants.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { releaseLock, takeLock } from './lock.ts';
 import { fwAction } from './model.ts';
+import { OpenWorkflow } from './open_workflow.ts';
 import { testPad } from './test_pad.ts';
 
 const worker = { name: 'w', category: '', query: {}, env: {} };
@@ -88,13 +89,13 @@ test('a holder whose lock was broken does not write over what came after', async
   await using pad = await testPad({ lock: { expiresMs: 150 } });
   const { launchpad } = pad;
   await addWorkflows(launchpad, [fanIn(2)]);
-  const slow = await pad.another();
+  // It renews its lock too seldom for the others: as if its machine had been frozen.
+  const slow = await pad.another({ lock: { expiresMs: 60_000 } });
   const [first, second] = [
     await claim(slow, worker, { launchDir: () => '/tmp/home' }),
     await claim(launchpad, worker, { launchDir: () => '/tmp/home' }),
   ];
   if (!first || !second) throw new Error('nothing is READY');
-  const { OpenWorkflow } = await import('./open_workflow.ts');
   const open = await OpenWorkflow.open(slow, first.fwId);
   expect(await complete(launchpad, second, fwAction(), 'COMPLETED')).toBe(true);
   // It wakes up with what it read before: its own Firework is written, the rest is set right from the Fireworks.
@@ -107,6 +108,24 @@ test('a holder whose lock was broken does not write over what came after', async
     1: 'WAITING',
   });
   expect(await lockOf(launchpad)).toEqual({ locked: undefined, by: undefined });
+});
+
+test('a holder that takes long and lives is waited for', async () => {
+  await using pad = await testPad({ lock: { expiresMs: 200 } });
+  const { launchpad } = pad;
+  await addWorkflows(launchpad, [fanIn(1)]);
+  const slow = await OpenWorkflow.open(await pad.another(), 1);
+  const order: string[] = [];
+  const waiter = takeLock(launchpad, 1, { _id: 1 }).then((lock) => {
+    order.push(lock.broken ? 'broken' : 'waited');
+    return lock;
+  });
+  await sleep(700);
+  order.push('given back');
+  await slow.abandon();
+  const { workflow, lockedBy } = await waiter;
+  expect(order).toEqual(['given back', 'waited']);
+  await releaseLock(launchpad, workflow._id, lockedBy);
 });
 
 test('a connection takes its own lock over that it could not give back', async () => {

@@ -1,17 +1,26 @@
 /**
  * The lock of a workflow: FireWorks' `locked` field (`WFLock`). Python loads a workflow, works on it and writes it back
  * whole; whoever writes in between would be overwritten. So every change of a workflow here is made under the same lock.
- * `locked_by`, ours alone, says which take of which connection holds it: Python neither needs nor minds it.
+ * `locked_by` and `locked_on`, ours alone, say which take of which connection holds it, and when that was last true: Python
+ * neither needs nor minds them.
  */
 import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
-import { jitter, sleep } from '../wait.ts';
+import { jitter, SECOND, sleep } from '../wait.ts';
 import type { LaunchPad } from './launchpad.ts';
 
 export interface LockManners {
-  /** A lock that nobody changed for this long is broken: its holder died. */
+  /** One of ours that has not been renewed for this long is broken: its holder died. */
   expiresMs: number;
+  /** The same for a lock without `locked_by`. Python holds it while it works on a workflow as a whole, and never renews it. */
+  pythonExpiresMs: number;
 }
+
+export const LOCK_MANNERS: LockManners = {
+  expiresMs: 15 * SECOND,
+  // FireWorks' own: WFLOCK_EXPIRATION_SECS.
+  pythonExpiresMs: 300 * SECOND,
+};
 
 /** What a connection knows of the locks that it took. */
 export interface OwnLocks {
@@ -59,41 +68,42 @@ async function take(
 ): Promise<Lock> {
   const { workflows, lock, locks } = launchpad;
   const asked = { projection, returnDocument: 'after' } as const;
-  const mark = { $set: { locked: true, locked_by: lockedBy } };
+  const mark = () => ({ $set: { locked: true, locked_by: lockedBy, locked_on: new Date() } });
   let seen: string | null = null;
   let since = Date.now();
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 1.6, LONGEST_WAIT_MS)) {
     const free = { nodes: fwId, locked: { $exists: false } };
-    const workflow = await workflows.findOneAndUpdate(free, mark, asked);
+    const workflow = await workflows.findOneAndUpdate(free, mark(), asked);
     if (workflow) return { workflow, lockedBy, broken: false };
     const held = await workflows.findOne(
       { nodes: fwId },
-      { projection: { updated_on: 1, locked: 1, locked_by: 1 } },
+      { projection: { updated_on: 1, locked: 1, locked_by: 1, locked_on: 1 } },
     );
     if (!held) throw new BorealisError(`No workflow has a Firework with fw_id ${fwId}`);
-    const now = `${held.updated_on?.valueOf()} ${held.locked_by}`;
+    const now = [held.updated_on, held.locked_on]
+      .map((at) => at?.valueOf())
+      .concat(held.locked_by)
+      .join(' ');
     if (now !== seen) {
       seen = now;
       since = Date.now();
     }
     const holder = String(held.locked_by ?? '');
     const leftByMe = holder.startsWith(`${locks.name}/`) && !locks.live.has(holder);
-    const expired = Date.now() - since > lock.expiresMs;
+    const expiresMs = holder ? lock.expiresMs : lock.pythonExpiresMs;
+    const expired = Date.now() - since > expiresMs;
     if (held.locked && (leftByMe || expired)) {
       if (expired)
         launchpad.log.warning(
-          `The lock of the workflow of Firework ${fwId} was held for ${lock.expiresMs / 1000} s: its holder is taken for dead`,
+          `The lock of the workflow of Firework ${fwId} was not renewed for ${expiresMs / 1000} s: its holder is taken for dead`,
         );
       const same = {
         _id: held._id,
         updated_on: held.updated_on,
         locked_by: held.locked_by ?? { $exists: false },
+        locked_on: held.locked_on ?? { $exists: false },
       };
-      const taken = await workflows.findOneAndUpdate(
-        same,
-        { $set: { ...mark.$set, updated_on: new Date() } },
-        asked,
-      );
+      const taken = await workflows.findOneAndUpdate(same, mark(), asked);
       if (taken) return { workflow: taken, lockedBy, broken: true };
     }
     await sleep(jitter(wait, 0.5));
@@ -101,7 +111,24 @@ async function take(
 }
 
 /** The update that gives a lock back. */
-export const UNLOCK = { locked: '', locked_by: '' } as const;
+export const UNLOCK = { locked: '', locked_by: '', locked_on: '' } as const;
+
+/** Says that the lock's holder lives still: for changes that take long. Ends with the signal, or when the lock is gone. */
+export async function renewLock(
+  launchpad: LaunchPad,
+  workflowId: unknown,
+  lockedBy: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const mine = { _id: workflowId as never, locked_by: lockedBy };
+  for (let held = true; held && (await sleep(launchpad.lock.expiresMs / 4, signal)); ) {
+    const renewed = await launchpad.workflows
+      .updateOne(mine, { $set: { locked_on: new Date() } })
+      // The server is away: so it is for those who wait.
+      .catch(() => ({ matchedCount: 1 }));
+    held = renewed.matchedCount > 0;
+  }
+}
 
 /** Gives a lock back without any other change. Harmless when it is no longer ours. */
 export async function releaseLock(

@@ -18,7 +18,7 @@ import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
 import { type Node, writesOf } from './firework_writes.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { releaseLock, takeLock, UNLOCK } from './lock.ts';
+import { releaseLock, renewLock, takeLock, UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
 import { workflowState } from './states.ts';
 import { type Others, othersThan } from './surroundings.ts';
@@ -54,6 +54,9 @@ export class OpenWorkflow {
   readonly #fresh = new Set<number>();
   readonly #relinked = new Set<number>();
   #grew: { fwId: number; nodes: ReadonlySet<number> } | null = null;
+  /** Aborts when the lock is given back. */
+  readonly #closed = new AbortController();
+  #renewing: Promise<void> = Promise.resolve();
   #whole = false;
   /** `commit` has begun: what it wrote may be half of it. */
   #writing = false;
@@ -77,6 +80,7 @@ export class OpenWorkflow {
     };
     const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields);
     const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
+    workflow.#renewing = renewLock(launchpad, document._id, lockedBy, workflow.#closed.signal);
     workflow.#take(document, [fwId]);
     try {
       if (broken || document.grew) await workflow.repair();
@@ -112,8 +116,14 @@ export class OpenWorkflow {
    * this connection at once, repairs the workflow first.
    */
   async abandon(): Promise<void> {
+    await this.#close();
     if (this.#writing) this.launchpad.locks.live.delete(this.lockedBy);
     else await releaseLock(this.launchpad, this.id, this.lockedBy).catch(() => {});
+  }
+
+  async #close(): Promise<void> {
+    this.#closed.abort();
+    await this.#renewing;
   }
 
   children(id: number): number[] {
@@ -333,6 +343,7 @@ export class OpenWorkflow {
     const state = this.#newState();
     state.catch(() => {});
     const held = (await this.#grow(fwId, state)) && (await this.#change(fwId, state));
+    await this.#close();
     this.launchpad.locks.live.delete(this.lockedBy);
     if (held) return;
     // Somebody took us for dead and broke the lock. What was written to the Fireworks stands; the workflow follows them.
