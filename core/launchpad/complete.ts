@@ -1,6 +1,7 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
 import type { Claim } from './claim.ts';
+import { mongodbDriver } from './driver.ts';
 import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { type FWAction, fwAction } from './model.ts';
@@ -116,7 +117,7 @@ export async function retract(launchpad: LaunchPad, claim: Ending): Promise<void
 }
 
 async function fitting(launchpad: LaunchPad, launchId: number, action: Doc): Promise<Doc> {
-  const { BSON, GridFSBucket } = await import('mongodb');
+  const { BSON, GridFSBucket } = await mongodbDriver();
   if (BSON.calculateObjectSize(action) < LARGEST_ACTION) return action;
   const { toJson } = await import('./json.ts');
   const bucket = new GridFSBucket(launchpad.db, { bucketName: 'fw_gridfs' });

@@ -1,5 +1,6 @@
 /** Telling a Firework with `_allow_fizzled_parents` which of its parents are FIZZLED. */
 import type { Document } from 'mongodb';
+import { mongodbDriver } from './driver.ts';
 import type { OpenWorkflow } from './open_workflow.ts';
 import { type Doc, TYPED } from './values.ts';
 
@@ -16,7 +17,7 @@ const MOST_BYTES = 12 * 1024 * 1024;
 export async function reportFizzledParents(workflow: OpenWorkflow, fwId: number): Promise<void> {
   const fizzled = workflow.parents(fwId).filter((id) => workflow.stateOf(id) === 'FIZZLED');
   if (fizzled.length === 0) return;
-  const { BSON } = await import('mongodb');
+  const { BSON } = await mongodbDriver();
   const reports: Document[] = [];
   let room = MOST_BYTES;
   for (const id of fizzled) {

@@ -5,6 +5,7 @@ import type { Collection, Db, Document, MongoClient, MongoClientOptions } from '
 import { BorealisError, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
 import { MINUTE, SECOND } from '../wait.ts';
+import { mongodbDriver } from './driver.ts';
 import { createIndexes } from './indexes.ts';
 import { LOCK_MANNERS, type LockManners, type OwnLocks } from './lock.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
@@ -47,7 +48,7 @@ export class LaunchPad implements AsyncDisposable {
 
   /** Connects and makes sure that somebody answers. Throws BorealisError that says where it looked and what to check. */
   static async open(settings: LaunchPadSettings, o: LaunchPadOptions = {}): Promise<LaunchPad> {
-    const { MongoClient } = await import('mongodb');
+    const { MongoClient } = await mongodbDriver();
     const client = new MongoClient(uriOf(settings), clientOptions(settings, o));
     try {
       await client.connect();
