@@ -75,7 +75,7 @@ test(
       expect({ id, ended: (await linesOf(machine, `ended.${id}`)).length > 0 }).toEqual({ id, ended: true });
     expect(await faultsIn(machine.launchpad)).toEqual([]);
     for (const worker of workers)
-    if (worker.process.exitCode !== null) throw new Error(`a worker ended: ${await worker.said()}`);
+      if (worker.process.exitCode !== null) throw new Error(`a worker ended: ${await worker.said()}`);
   },
   CHAOS_MS * 2 + 300_000,
 );
