@@ -4,6 +4,7 @@ import { addWorkflows, newWorkflow } from './add.ts';
 import { claim } from './claim.ts';
 import { violations } from './invariants.ts';
 import { orphansAmong } from './orphans.ts';
+import { refreshFirework } from './refresh.ts';
 import { testPad } from './test_pad.ts';
 import { wireTo } from './test_wire.ts';
 import { type Doc, TYPED } from './values.ts';
@@ -129,4 +130,17 @@ test('who dies before the workflow is written leaves nothing that runs, and ids 
   expect(await claim(launchpad, worker, { launchDir: () => '/tmp/home' })).toBeNull();
   expect(await orphansAmong(launchpad, [1, 2])).toEqual([1, 2]);
   expect([...((await addWorkflows(launchpad, [newWorkflow(dict)]))[0]?.values() ?? [])]).toEqual([3, 4]);
+});
+
+test('a workflow whose author died before it was READY is started by a refresh', async () => {
+  await using pad = await testPad();
+  await using wire = await wireTo(pad.settings);
+  const held = wire.hold('update', 'fireworks', 'READY');
+  const adding = addWorkflows(wire.launchpad, [newWorkflow({ spec })]).catch((thrown: unknown) => thrown);
+  await held;
+  wire.cut();
+  expect(await adding).toBeInstanceOf(Error);
+  await refreshFirework(pad.launchpad, 1);
+  expect((await pad.launchpad.fireworks.findOne({}))?.state).toBe('READY');
+  expect(await violations(pad.launchpad)).toEqual([]);
 });

@@ -143,7 +143,8 @@ const BATCH = 1000;
  * Adds workflows and returns, for each, the new id of every Firework by its old one. Roots become READY at once.
  *
  * Fireworks are written before the workflow that names them, as FireWorks does. A crash in between leaves Fireworks
- * without a workflow; to keep such ones from being run, they are written WAITING and the roots made READY at the end.
+ * without a workflow; to keep such ones from being run, they are written WAITING and the roots made READY at the end. A crash
+ * before that leaves a workflow that does not start: `lpad refresh` of its roots starts it.
  */
 export async function addWorkflows(
   launchpad: LaunchPad,

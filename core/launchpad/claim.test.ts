@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { Document } from 'mongodb';
 import { addWorkflows, newWorkflow } from './add.ts';
 import { claim } from './claim.ts';
 import { defuse, deleteWorkflow, pause } from './control.ts';
@@ -183,6 +184,36 @@ describe('between the first write of a claim and the second, it is', () => {
     await using _ = pad;
     expect(flown).toBeNull();
     expect(await launchStates(launchpad)).toEqual(['FIZZLED']);
+  });
+});
+
+describe('a Firework that is READY before its workflow is there', () => {
+  /** As Python adds: Fireworks first. */
+  async function firstHalf(launchpad: LaunchPad): Promise<Document> {
+    await addAll(launchpad, {});
+    return (await launchpad.workflows.findOneAndDelete({})) as Document;
+  }
+
+  test('waits for it, and runs', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    const workflow = await firstHalf(launchpad);
+    const claiming = claim(launchpad, worker, dir);
+    await Bun.sleep(50);
+    await launchpad.workflows.insertOne(workflow);
+    expect((await claiming)?.fwId).toBe(1);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('is set aside when it does not come, and the next one is taken', async () => {
+    await using pad = await testPad({ lock: { namedWithinMs: 20 } });
+    const { launchpad } = pad;
+    await firstHalf(launchpad);
+    await addAll(launchpad, {});
+    expect((await claim(launchpad, worker, dir))?.fwId).toBe(2);
+    expect(await stateOf(launchpad, 1)).toBe('PAUSED');
+    expect((await launchpad.launches.findOne({ fw_id: 1 }))?.state).toBe('FIZZLED');
+    expect(await violations(launchpad)).toEqual(['Firework 1 is in no workflow']);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Taking a READY Firework: the one step in which two workers could meet. */
 import type { Document } from 'mongodb';
+import { jitter, sleep } from '../wait.ts';
 import { shareLaunch } from './duplicates.ts';
 import { ending, launchDocument } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
@@ -127,10 +128,34 @@ async function begin(
     if (there) await refreshFirework(launchpad, fwId);
     return null;
   }
+  if (!marked && !(await named(launchpad, fwId))) {
+    await setAside(launchpad, fwId, document);
+    return null;
+  }
   if (!marked) await refreshFirework(launchpad, fwId);
   if (reserved && state === 'RUNNING') await startSharing(launchpad, fwId, launchId);
   const tasks = (Array.isArray(spec._tasks) ? spec._tasks : [spec._tasks]) as Doc[];
   return { fwId, launchId, name: String(firework.name), spec, tasks, startedAt: at, launchDir, begun };
+}
+
+/**
+ * Waits for the workflow of a Firework: Python writes Fireworks, READY already, before the workflow that names them. False:
+ * it does not come, for whoever added it died.
+ */
+async function named({ workflows, lock }: LaunchPad, fwId: number): Promise<boolean> {
+  for (const end = Date.now() + lock.namedWithinMs; ; await sleep(jitter(lock.namedWithinMs / 100))) {
+    if (await workflows.findOne({ nodes: fwId }, { projection: { _id: 1 } })) return true;
+    if (Date.now() > end) return false;
+  }
+}
+
+/** Holds a Firework that no workflow names, so that no worker finds it again. `lpad orphaned` shows it. */
+async function setAside(launchpad: LaunchPad, fwId: number, launch: Document): Promise<void> {
+  const { fireworks, launches, log } = launchpad;
+  log.warning(`Firework ${fwId} is in no workflow: it is PAUSED. See lpad orphaned`);
+  const set = { state: 'PAUSED', updated_on: isoTime() };
+  await fireworks.updateOne({ fw_id: fwId, state: 'RUNNING', launches: launch.launch_id }, { $set: set });
+  await launches.updateOne({ launch_id: launch.launch_id, state: 'RUNNING' }, ending(launch, 'FIZZLED'));
 }
 
 /**

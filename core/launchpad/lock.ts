@@ -14,12 +14,16 @@ export interface LockManners {
   expiresMs: number;
   /** The same for a lock without `locked_by`. Python holds it while it works on a workflow as a whole, and never renews it. */
   pythonExpiresMs: number;
+  /** A Firework may be READY for so long before the workflow that names it is there. */
+  namedWithinMs: number;
 }
 
 export const LOCK_MANNERS: LockManners = {
   expiresMs: 15 * SECOND,
   // FireWorks' own: WFLOCK_EXPIRATION_SECS.
   pythonExpiresMs: 300 * SECOND,
+  // Python takes some 10 s to add a workflow of 10,000 Fireworks.
+  namedWithinMs: 60 * SECOND,
 };
 
 /** What a connection knows of the locks that it took. */
