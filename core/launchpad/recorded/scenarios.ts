@@ -96,7 +96,7 @@ export function workflow(fws: Made[], more: { name?: string; metadata?: Doc } = 
   return { fws: fws.map(firework), links, metadata: {}, ...more };
 }
 
-export const single = (one: Made): Doc => firework(one);
+const single = (one: Made): Doc => firework(one);
 
 export function chain(tasks: Doc[], ...names: string[]): Doc {
   const fws: Made[] = [];
