@@ -12,6 +12,7 @@ import {
   type Doc,
   type FWAction,
   type FWorker,
+  failure,
   fwAction,
   giveUp,
   isAway,
@@ -30,15 +31,7 @@ import { MINUTE, SECOND } from '../core/wait.ts';
 import { FiretaskError, type Flight } from './firetasks/firetask.ts';
 import { firetaskNamed } from './firetasks/index.ts';
 import { expandPath } from './firetasks/paths.ts';
-import {
-  actionFile,
-  checkpointOf,
-  decorate,
-  failure,
-  finalAction,
-  type Gathered,
-  gather,
-} from './fwaction.ts';
+import { actionFile, checkpointOf, decorate, finalAction, type Gathered, gather } from './fwaction.ts';
 import type { Guard } from './guard.ts';
 import { Heartbeat } from './heartbeat.ts';
 

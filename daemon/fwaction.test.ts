@@ -3,15 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Doc, type FWAction, fwAction, plainDoc } from '../core/launchpad/index.ts';
-import {
-  actionFile,
-  checkpointOf,
-  decorate,
-  failure,
-  finalAction,
-  type Gathered,
-  gather,
-} from './fwaction.ts';
+import { actionFile, checkpointOf, decorate, finalAction, type Gathered, gather } from './fwaction.ts';
 
 const nothing = (): Gathered => ({ storedData: {}, updateSpec: {}, modSpec: [] });
 const workflow = { fws: [{ fw_id: 1, spec: { _tasks: [] } }], links: {} };
@@ -159,20 +151,6 @@ describe('an action that a task left as a file', () => {
     inFolder(files, (folder) => {
       if (typeof expected === 'string') expect(() => actionFile(folder)).toThrow(expected);
       else expect(actionFile(folder)).toEqual(expected);
-    }),
-  );
-});
-
-test('a failure has FireWorks’ shape', () => {
-  const task = { _fw_name: 'T' };
-  expect(failure(task, 'trace', { d: 1 })).toEqual(
-    fwAction({
-      stored_data: {
-        _message: 'runtime error during task',
-        _task: task,
-        _exception: { _stacktrace: 'trace', _details: { d: 1 } },
-      },
-      exit: true,
     }),
   );
 });

@@ -93,15 +93,3 @@ function parseJson(path: string): unknown {
     throw new BorealisError(`${path} is ${messageOf(thrown)}`);
   }
 }
-
-/** The action of a Firework whose Firetask failed, as Python records it. */
-export function failure(task: Doc | null, stacktrace: string, details: unknown): FWAction {
-  return fwAction({
-    stored_data: {
-      _message: 'runtime error during task',
-      _task: task,
-      _exception: { _stacktrace: stacktrace, _details: details },
-    },
-    exit: true,
-  });
-}

@@ -179,6 +179,56 @@ describe('a RUNNING Firework whose launch has ended', () => {
     expect(await firework(pad.launchpad)).toMatchObject({ state: 'READY', archived_launches: [1] });
   });
 
+  test.each<[string, object, RegExp]>([
+    ['a detour that comes too late', fwAction({ detours: [{ spec: { _tasks: [task] } }] }), /cannot detour/],
+    ['one that is none', { stored_data: {}, mod_spec: 'push' }, /mod_spec/],
+    ['one whose file is gone', { gridfs_id: '0123456789abcdef01234567' }, /GridFS file .* cannot be read/],
+  ])(
+    'COMPLETED with an action that cannot be applied, %s: it is FIZZLED, the others are mended',
+    async (_, action, why) => {
+      await using pad = await testPad();
+      const { launchpad } = pad;
+      const chain = { fws: [1, 2].map((fw_id) => ({ fw_id, spec: { _tasks: [task] } })), links: { 1: [2] } };
+      await addWorkflows(launchpad, [newWorkflow(chain)]);
+      await claim(launchpad, worker, dir);
+      await fly(launchpad, 2);
+      const ended = { state: 'COMPLETED', action: fwAction(), time_end: long };
+      await launchpad.launches.updateMany(
+        {},
+        { $set: ended, $push: { state_history: { state: 'COMPLETED', created_on: long } as never } },
+      );
+      await launchpad.launches.updateOne({ launch_id: 1 }, { $set: { action } });
+      // Somebody has let the child go before.
+      await launchpad.fireworks.updateOne({ fw_id: 2 }, { $set: { state: 'DEFUSED' } });
+      await launchpad.workflows.updateOne({ nodes: 2 }, { $set: { 'fw_states.2': 'COMPLETED' } });
+      const { inconsistentFwIds } = await detectLostRuns(launchpad, { refresh: true });
+      expect(inconsistentFwIds).toEqual([1, 3, 4]);
+      const states = await Promise.all([1, 3, 4].map((id) => firework(launchpad, id)));
+      expect(states.map((one) => one?.state)).toEqual(['FIZZLED', 'COMPLETED', 'COMPLETED']);
+      const launch = await launchpad.launches.findOne({ launch_id: 1 });
+      expect(launch).toMatchObject({
+        state: 'FIZZLED',
+        time_end: long,
+        state_history: [{ state: 'RUNNING' }, { state: 'FIZZLED' }],
+        action: { stored_data: { _exception: { _stacktrace: expect.stringMatching(why) } } },
+      });
+      expect((await detectLostRuns(launchpad)).inconsistentFwIds).toEqual([]);
+    },
+  );
+
+  test('whose workflow was deleted half-way keeps no other from being mended', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await fly(launchpad, 2);
+    await launchpad.launches.updateMany(
+      {},
+      { $set: { state: 'COMPLETED', action: fwAction(), time_end: long } },
+    );
+    await launchpad.workflows.deleteOne({ nodes: 1 });
+    await detectLostRuns(launchpad, { refresh: true });
+    expect((await firework(launchpad, 2))?.state).toBe('COMPLETED');
+  });
+
   test('a moment ago is left alone: its worker may be about to write', async () => {
     await using pad = await testPad();
     await half(pad.launchpad, { state: 'COMPLETED', action: fwAction(), time_end: isoTime() });

@@ -1,7 +1,9 @@
 /** Finding what dead workers left (`LaunchPad.detect_lostruns`). */
 import type { Document } from 'mongodb';
+import { BorealisError, messageOf } from '../errors.ts';
 import { ending } from './launch_documents.ts';
-import type { LaunchPad } from './launchpad.ts';
+import { isAway, type LaunchPad } from './launchpad.ts';
+import { failure } from './model.ts';
 import { refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { representativeLaunch } from './states.ts';
@@ -38,7 +40,10 @@ const SETTLE_SECS = 30;
 /** How many Fireworks are looked up together. */
 const CHUNK = 500;
 
-/** Looks for lost runs and does with them what the options say. Safe to run by many at once, beside Python's. */
+/**
+ * Looks for lost runs and does with them what the options say. Safe to run by many at once, beside Python's. What cannot be
+ * mended is logged, and hinders nothing else.
+ */
 export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = {}): Promise<LostRuns> {
   const { expirationSecs = RUN_EXPIRATION_SECS } = o;
   const cutoff = before(expirationSecs);
@@ -55,17 +60,30 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
   }
   const fwIds = await lostFireworks(launchpad, [...candidates], new Set(launchIds));
   if (o.fizzle || o.rerun) {
+    const again = o.rerun ? new Set(fwIds) : null;
     for (const launchId of launchIds)
-      await fizzle(launchpad, launchId, cutoff, o.rerun ? new Set(fwIds) : null);
+      await attempt(launchpad, `Launch ${launchId}`, () => fizzle(launchpad, launchId, cutoff, again));
   }
   const settled = before(Math.min(Math.max(expirationSecs, 0), SETTLE_SECS));
   const inconsistentFwIds: number[] = [];
   for await (const { fwId, lost } of inconsistent(launchpad, settled, o.query)) {
     inconsistentFwIds.push(fwId);
-    if (lost && o.rerun) await rerun(launchpad, fwId);
-    else if (o.refresh) await refreshFirework(launchpad, fwId);
+    await attempt(launchpad, `Firework ${fwId}`, async () => {
+      if (lost && o.rerun) await rerun(launchpad, fwId);
+      else if (o.refresh) await bringEnd(launchpad, fwId);
+    });
   }
   return { launchIds, fwIds, inconsistentFwIds };
+}
+
+/** One that cannot be mended must not keep the others from it. */
+async function attempt({ log }: LaunchPad, what: string, mend: () => Promise<unknown>): Promise<void> {
+  try {
+    await mend();
+  } catch (thrown) {
+    if (isAway(thrown)) throw thrown;
+    log.warning(`${what} cannot be mended: ${messageOf(thrown)}`);
+  }
 }
 
 const HISTORY_TIMES = { 'state_history.created_on': 1, 'state_history.updated_on': 1 } as const;
@@ -199,6 +217,42 @@ async function* ended(
         .at(-1) ?? String(firework.updated_on);
     if (active || last > settled) continue;
     yield { fwId: numberOf(firework.fw_id), lost: representativeLaunch(own)?.lost ?? true };
+  }
+}
+
+/**
+ * Brings the end of its launch to a Firework. An action that its workflow cannot take makes it FIZZLED, as its worker would
+ * have done, had it not died.
+ */
+async function bringEnd(launchpad: LaunchPad, fwId: number): Promise<void> {
+  try {
+    await refreshFirework(launchpad, fwId);
+  } catch (thrown) {
+    if (!(thrown instanceof BorealisError)) throw thrown;
+    launchpad.log.warning(`The FWAction of Firework ${fwId} cannot be applied: ${thrown.message}`);
+    await failInstead(launchpad, fwId, thrown.message);
+    await refreshFirework(launchpad, fwId);
+  }
+}
+
+/** Makes the launches that COMPLETED for a Firework FIZZLED, for this reason. A crash after it leaves an ended launch again. */
+async function failInstead({ fireworks, launches }: LaunchPad, fwId: number, why: string): Promise<void> {
+  const firework = await fireworks.findOne(
+    { fw_id: fwId, state: 'RUNNING' },
+    { projection: { launches: 1 } },
+  );
+  const completed = { launch_id: { $in: firework?.launches ?? [] }, state: 'COMPLETED' };
+  const projection = { launch_id: 1, state_history: 1, time_start: 1, time_end: 1 };
+  for await (const launch of launches.find(completed, { projection, ...TYPED })) {
+    const { $set } = ending(
+      { ...launch, state_history: launch.state_history.slice(0, -1) },
+      'FIZZLED',
+      timeOf(launch.time_end) ?? undefined,
+    );
+    await launches.updateOne(
+      { launch_id: launch.launch_id, state: 'COMPLETED', time_end: launch.time_end },
+      { $set: { ...$set, action: failure(null, why, null) } },
+    );
   }
 }
 

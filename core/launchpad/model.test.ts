@@ -1,5 +1,13 @@
 import { expect, test } from 'bun:test';
-import { endsFirework, type FWAction, fwAction, fworkerDoc, fworkerQuery, parseFWAction } from './model.ts';
+import {
+  endsFirework,
+  type FWAction,
+  failure,
+  fwAction,
+  fworkerDoc,
+  fworkerQuery,
+  parseFWAction,
+} from './model.ts';
 import type { Doc } from './values.ts';
 
 const task = { spec: { _tasks: [] } };
@@ -62,4 +70,18 @@ test('a worker in a launch, and its query', () => {
   expect(query['spec.k']).toEqual({ $gt: 1 });
   expect(query.$and).toContainEqual({ 'spec._category': { $in: ['a', 'b'] } });
   expect(worker.query).toEqual({ 'spec.k': { $gt: 1 } });
+});
+
+test('a failure has FireWorks’ shape', () => {
+  const task = { _fw_name: 'T' };
+  expect(failure(task, 'trace', { d: 1 })).toEqual(
+    fwAction({
+      stored_data: {
+        _message: 'runtime error during task',
+        _task: task,
+        _exception: { _stacktrace: 'trace', _details: { d: 1 } },
+      },
+      exit: true,
+    }),
+  );
 });

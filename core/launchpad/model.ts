@@ -154,6 +154,18 @@ export function fwAction(part: Partial<FWAction> = {}): FWAction {
   };
 }
 
+/** The action of a Firework that failed (in this Firetask, null: in none of them), as Python records it. */
+export function failure(task: Doc | null, stacktrace: string, details: unknown): FWAction {
+  return fwAction({
+    stored_data: {
+      _message: 'runtime error during task',
+      _task: task,
+      _exception: { _stacktrace: stacktrace, _details: details },
+    },
+    exit: true,
+  });
+}
+
 const doc = z.custom<Doc>(isDoc, 'must be a dictionary');
 const one = <T extends z.ZodType>(item: T) =>
   z.preprocess((value) => (isDoc(value) ? [value] : (value ?? [])), z.array(item));

@@ -13,7 +13,7 @@ import { complete, retract } from './complete.ts';
 import { fromJson } from './json.ts';
 import { ending } from './launch_documents.ts';
 import { isAway, type LaunchPad } from './launchpad.ts';
-import { type FWAction, fwAction, parseFWAction } from './model.ts';
+import { type FWAction, failure, parseFWAction } from './model.ts';
 import { refreshFirework } from './refresh.ts';
 import { track, trackersDoc, trackersOf } from './trackers.ts';
 import { type Doc, isDoc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
@@ -211,14 +211,11 @@ async function end(launchpad: LaunchPad, run: OfflineRun, diary: Diary): Promise
 }
 
 async function fizzle(launchpad: LaunchPad, run: OfflineRun, why: string): Promise<void> {
-  const _exception = { _stacktrace: why, _details: null };
-  const data = { _message: 'runtime error during task', _task: null, _exception };
-  const action = fwAction({ stored_data: data, exit: true });
   const open = { launch_id: run.launchId, state: { $in: ['RESERVED', 'RUNNING'] } };
   const launch = await launchpad.launches.findOne(open, TYPED);
   if (launch) {
     const { $set } = ending(launch, 'FIZZLED');
-    await launchpad.launches.updateOne(open, { $set: { ...$set, action } });
+    await launchpad.launches.updateOne(open, { $set: { ...$set, action: failure(null, why, null) } });
   }
   await refreshHolders(launchpad, run.launchId);
 }

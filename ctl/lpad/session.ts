@@ -10,6 +10,7 @@ import {
   launchPadSettings,
   readLaunchPadFile,
 } from '../../core/launchpad/index.ts';
+import { loggerTo } from '../../core/log.ts';
 import { note, printLine } from '../output.ts';
 import { ask } from '../prompt.ts';
 import type { Args } from './arguments.ts';
@@ -65,7 +66,8 @@ export class Session implements AsyncDisposable {
     // Without a file it is localhost, which answers at once or not at all.
     const serverSelectionTimeoutMs = this.#file ? 10_000 : 1_500;
     try {
-      this.#launchpad = await LaunchPad.open(settings, { serverSelectionTimeoutMs, appName: 'lpad' });
+      const log = loggerTo([({ severity, message }) => this.log(severity, message)]);
+      this.#launchpad = await LaunchPad.open(settings, { serverSelectionTimeoutMs, appName: 'lpad', log });
     } catch (thrown) {
       if (this.#file || !(thrown instanceof BorealisError)) throw thrown;
       const advice = 'No LaunchPad file was found either: name one with -l FILE, or make one: lpad init';
