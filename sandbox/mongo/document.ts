@@ -36,14 +36,23 @@ interface Slot {
 /** Not decoded yet. */
 const UNREAD = Symbol('unread');
 
+/**
+ * A document of more fields than this is wide, as `fw_states` and `links` are. The first few fields that are asked of it are
+ * searched for in the bytes, and set there: to take all of it apart would cost more than that, and than the rest of a command.
+ */
+const WIDE = 64;
+const SEARCHES = 8;
+
 export class Doc {
   /** The bytes, until something is set. */
   #bytes: Buffer | null;
   #fields: Map<string, Slot> | null = null;
+  /** Of a wide document, how many fields may yet be searched for; undefined: it is not known whether it is wide. */
+  #searches: number | undefined;
 
   /** The document in `bytes`, which must not change afterwards. Without: an empty one. */
   constructor(bytes: Uint8Array = EMPTY) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   static of(entries: Iterable<readonly [string, unknown]>): Doc {
@@ -57,22 +66,50 @@ export class Doc {
     return this.#fields;
   }
 
+  /** The bytes, when it is better to search a field in them. */
+  #searched(): Buffer | null {
+    if (this.#fields || !this.#bytes) return null;
+    if (this.#searches === undefined) {
+      const fields = fieldsOf(this.#bytes, WIDE);
+      if (fields.size <= WIDE) this.#fields = fields;
+      this.#searches = SEARCHES;
+    }
+    return this.#fields || this.#searches-- <= 0 ? null : this.#bytes;
+  }
+
+  #slot(key: string): Slot | undefined {
+    const bytes = this.#searched();
+    return bytes ? fieldIn(bytes, key) : this.#slots.get(key);
+  }
+
   get size(): number {
     return this.#slots.size;
   }
 
   has(key: string): boolean {
-    return this.#slots.has(key);
+    return this.#slot(key) !== undefined;
   }
 
   /** Undefined when there is no such field. What comes back must not be changed: copy it, change the copy, `set` it. */
   get(key: string): unknown {
-    const slot = this.#slots.get(key);
+    const slot = this.#slot(key);
     return slot && read(slot);
   }
 
   /** In its place when it is there already, else at the end. */
   set(key: string, value: unknown): void {
+    const bytes = this.#searched();
+    if (bytes) {
+      const { at, end } = fieldIn(bytes, key) ?? { at: bytes.length - 1, end: bytes.length - 1 };
+      const writer = new Writer(bytes.length + 512);
+      const start = writer.open();
+      writer.copy(bytes, 4, at);
+      writer.element(key, value);
+      writer.copy(bytes, end, bytes.length - 1);
+      writer.close(start);
+      this.#bytes = writer.done();
+      return;
+    }
     this.#slots.set(key, { source: null, at: 0, from: 0, end: 0, value });
     this.#bytes = null;
   }
@@ -87,6 +124,16 @@ export class Doc {
     return [...this.#slots.keys()];
   }
 
+  /** Those of `wanted` that there are, in the document's order. */
+  keysAmong(wanted: ReadonlyMap<string, unknown>): string[] {
+    if (wanted.size > 2 || !this.#searched()) return this.keys().filter((key) => wanted.has(key));
+    const found = [...wanted.keys()].flatMap((key) => {
+      const slot = this.#slot(key);
+      return slot ? [{ key, at: slot.at }] : [];
+    });
+    return found.sort((a, b) => a.at - b.at).map(({ key }) => key);
+  }
+
   firstKey(): string | undefined {
     return this.#slots.keys().next().value;
   }
@@ -97,15 +144,16 @@ export class Doc {
 
   /** A document of the same fields, to change. */
   copy(): Doc {
-    const copy = new Doc();
+    const copy = new Doc(this.#bytes ?? undefined);
+    copy.#searches = this.#searches;
     copy.#bytes = this.#bytes;
-    copy.#fields = new Map(this.#slots);
+    copy.#fields = this.#fields && new Map(this.#fields);
     return copy;
   }
 
   /** Takes over a field of another document as it is, without decoding it. */
   take(key: string, from: Doc): void {
-    const slot = from.#slots.get(key);
+    const slot = from.#slot(key);
     if (!slot) return;
     this.#slots.set(key, slot);
     this.#bytes = null;
@@ -152,24 +200,52 @@ export class Doc {
 const EMPTY = Buffer.from([5, 0, 0, 0, 0]);
 
 function read(slot: Slot): unknown {
-  if (slot.value === UNREAD) slot.value = decode(slot.source as Buffer, slot);
+  if (slot.value === UNREAD) slot.value = decode(slot.source as Buffer, slot.at, slot.from, slot.end);
   return slot.value;
 }
 
-/** Finds the fields. Throws when the bytes are no BSON document. */
-function fieldsOf(bytes: Buffer): Map<string, Slot> {
+/** Finds the fields; no more than one over `most`. Throws when the bytes are no BSON document. */
+function fieldsOf(bytes: Buffer, most = Number.POSITIVE_INFINITY): Map<string, Slot> {
   const fields = new Map<string, Slot>();
-  walk(bytes, (slot) => fields.set(nameAt(bytes, slot.at + 1, slot.from - 1), slot));
+  walk(bytes, (at, from, end) => {
+    fields.set(nameAt(bytes, at + 1, from - 1), slotAt(bytes, at, from, end));
+    return fields.size <= most;
+  });
   return fields;
+}
+
+const slotAt = (source: Buffer, at: number, from: number, end: number): Slot => {
+  return { source, at, from, end, value: UNREAD };
+};
+
+/** The field of that name. Of two with one name the last, as in `fieldsOf`. */
+function fieldIn(bytes: Buffer, key: string): Slot | undefined {
+  const name = Buffer.from(key);
+  let found: Slot | undefined;
+  walk(bytes, (at, from, end) => {
+    if (from - at - 2 === name.length && ends(bytes, from - 1, name)) found = slotAt(bytes, at, from, end);
+    return true;
+  });
+  return found;
+}
+
+/** Whether `name` stands before `end`. Seen from its end: ids that follow each other differ there. */
+function ends(bytes: Buffer, end: number, name: Buffer): boolean {
+  for (let i = 1; i <= name.length; i++) if (bytes[end - i] !== name[name.length - i]) return false;
+  return true;
 }
 
 function elementsOf(bytes: Buffer): unknown[] {
   const elements: unknown[] = [];
-  walk(bytes, (slot) => elements.push(decode(bytes, slot)));
+  walk(bytes, (at, from, end) => {
+    elements.push(decode(bytes, at, from, end));
+    return true;
+  });
   return elements;
 }
 
-function walk(bytes: Buffer, visit: (slot: Slot) => void): void {
+/** Visits the fields, until it is told that it was enough. */
+function walk(bytes: Buffer, visit: (at: number, from: number, end: number) => boolean): void {
   const last = bytes.length - 1;
   if (last < 4 || bytes.readInt32LE(0) !== bytes.length || bytes[last] !== 0)
     throw new Error('not a BSON document');
@@ -179,7 +255,7 @@ function walk(bytes: Buffer, visit: (slot: Slot) => void): void {
     while (bytes[from++] !== 0) if (from > last) break;
     const end = from + sizeOf(bytes[at] as number, bytes, from);
     if (end > last) throw new Error('a BSON field that runs over its document');
-    visit({ source: bytes, at, from, end, value: UNREAD });
+    if (!visit(at, from, end)) return;
     at = end;
   }
 }
@@ -230,7 +306,7 @@ function sizeOf(type: number, bytes: Buffer, from: number): number {
 
 const AS_IS = { promoteValues: false, promoteLongs: false, bsonRegExp: true } as const;
 
-function decode(bytes: Buffer, { at, from, end }: Slot): unknown {
+function decode(bytes: Buffer, at: number, from: number, end: number): unknown {
   switch (bytes[at]) {
     case TYPE.double:
       return new Double(bytes.readDoubleLE(from));
@@ -267,8 +343,12 @@ function frame(elements: Uint8Array): Buffer {
 
 /** Grows as it is written to. */
 class Writer {
-  #buffer = Buffer.allocUnsafe(512);
+  #buffer: Buffer;
   #at = 0;
+
+  constructor(room = 512) {
+    this.#buffer = Buffer.allocUnsafe(room);
+  }
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;

@@ -7,7 +7,7 @@ import { BSONRegExp, Decimal128, Double, Int32, Long, ObjectId } from 'bson';
 import { add, isNumber, multiply, numberOf, subtract, wholeNumber } from './arithmetic.ts';
 import { Doc, regex } from './document.ts';
 import { MongoAnswer } from './errors.ts';
-import { compareValues } from './keys.ts';
+import { compareValues, encodeValue } from './keys.ts';
 import { typeName } from './types.ts';
 
 export interface Scope {
@@ -27,6 +27,7 @@ export const located = (code: number, message: string) => new MongoAnswer(code, 
 export function expression(spec: unknown): Evaluate {
   if (typeof spec === 'string' && spec.startsWith('$')) return path(spec);
   if (Array.isArray(spec)) {
+    if (spec.every(isConstant)) return () => spec;
     const parts = spec.map(expression);
     return (scope) => parts.map((part) => part(scope) ?? null);
   }
@@ -53,6 +54,9 @@ export function expression(spec: unknown): Evaluate {
   };
 }
 
+const isConstant = (spec: unknown) =>
+  typeof spec === 'string' ? !spec.startsWith('$') : !Array.isArray(spec) && !(spec instanceof Doc);
+
 function path(spec: string): Evaluate {
   if (spec.startsWith('$$')) {
     const [name = '', ...parts] = spec.slice(2).split('.');
@@ -72,12 +76,11 @@ function path(spec: string): Evaluate {
 }
 
 /** The value at a path; of an array the values in its documents. A number in a path names no element here. */
-function follow(value: unknown, parts: readonly string[]): unknown {
-  const [part, ...rest] = parts;
-  if (part === undefined) return value;
-  if (value instanceof Doc) return follow(value.get(part), rest);
+function follow(value: unknown, parts: readonly string[], depth = 0): unknown {
+  if (depth === parts.length) return value;
+  if (value instanceof Doc) return follow(value.get(parts[depth] as string), parts, depth + 1);
   if (!Array.isArray(value)) return undefined;
-  return value.map((element) => follow(element, parts)).filter((found) => found !== undefined);
+  return value.map((element) => follow(element, parts, depth)).filter((found) => found !== undefined);
 }
 
 export function truthy(value: unknown): boolean {
@@ -95,12 +98,16 @@ function of(least: number, most: number, work: (args: unknown[], name: string) =
       const wanted = least === most ? `exactly ${least}` : `at least ${least} and at most ${most}`;
       throw located(16020, `Expression ${name} takes ${wanted} arguments. ${given.length} were passed in.`);
     }
-    const args = given.map(expression);
-    return (scope) =>
-      work(
-        args.map((arg) => arg(scope)),
-        name,
-      );
+    const [first, second, ...more] = given.map(expression);
+    // Most have one argument or two, and are asked of every element of an array.
+    if (!first) return () => work([], name);
+    if (!second) return (scope) => work([first(scope)], name);
+    if (more.length === 0) return (scope) => work([first(scope), second(scope)], name);
+    const args = [first, second, ...more];
+    return (scope) => {
+      const values = args.map((arg) => arg(scope));
+      return work(values, name);
+    };
   };
 }
 
@@ -193,23 +200,24 @@ function parameter(operand: unknown, name: string, field: string, otherwise?: un
   return value;
 }
 
+/** The same for values that are equal to MongoDB. A string, of which most sets are made, stands for itself. */
+const identity = (value: unknown): string =>
+  typeof value === 'string' ? `'${value}` : encodeValue(value).join();
+
+/** Each value once, in order. */
 export function distinctValues(values: readonly unknown[]): unknown[] {
-  const sorted = [...values].sort(compareValues);
-  return sorted.filter((value, i) => i === 0 || compareValues(value, sorted[i - 1]) !== 0);
+  const distinct = new Map<string, unknown>();
+  for (const value of values) {
+    const same = identity(value);
+    if (!distinct.has(same)) distinct.set(same, value);
+  }
+  return [...distinct.values()].sort(compareValues);
 }
 
-/** Looks a value up in a list by MongoDB's equality, in the time of a binary search. */
+/** Looks a value up in a list by MongoDB's equality. */
 function lookup(values: readonly unknown[]): (value: unknown) => boolean {
-  const sorted = [...values].sort(compareValues);
-  return (value) => {
-    let [low, high] = [0, sorted.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (compareValues(sorted[middle], value) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low < sorted.length && compareValues(sorted[low], value) === 0;
-  };
+  const known = new Set(values.map(identity));
+  return (value) => known.has(identity(value));
 }
 
 function sum(values: readonly unknown[]): unknown {
@@ -426,11 +434,20 @@ function pairs(object: Doc): Doc[] {
   );
 }
 
-/** Evaluates `body` with the variable `name` bound to `value`. */
+/** The scope inside of an operator that binds variables. */
 const within = (scope: Scope, vars: Record<string, unknown>): Scope => ({
   ...scope,
   vars: { ...scope.vars, ...vars },
 });
+
+/** Evaluates `body` for a value of the variable `name`: the scope is made once for all elements of an array. */
+function bound(scope: Scope, name: string, body: Evaluate): (value: unknown) => unknown {
+  const inner = { ...scope, vars: { ...scope.vars, [name]: null as unknown } };
+  return (value) => {
+    inner.vars[name] = value;
+    return body(inner);
+  };
+}
 
 const OPERATORS: Record<string, Build> = {
   $literal: (operand) => () => operand,
@@ -667,9 +684,8 @@ const OPERATORS: Record<string, Build> = {
     return (scope) => {
       const array = input(scope);
       if (nothing(array)) return null;
-      const kept = arrayOf(array, name, 28651).filter((element) =>
-        truthy(test(within(scope, { [as]: element }))),
-      );
+      const passes = bound(scope, as, test);
+      const kept = arrayOf(array, name, 28651).filter((element) => truthy(passes(element)));
       const most = limit(scope);
       return nothing(most) ? kept : kept.slice(0, numberOf(most));
     };
@@ -681,7 +697,8 @@ const OPERATORS: Record<string, Build> = {
     return (scope) => {
       const array = input(scope);
       if (nothing(array)) return null;
-      return arrayOf(array, name, 16883).map((element) => body(within(scope, { [as]: element })) ?? null);
+      const each = bound(scope, as, body);
+      return arrayOf(array, name, 16883).map((element) => each(element) ?? null);
     };
   },
   $reduce: (operand, name) => {
@@ -745,12 +762,12 @@ const OPERATORS: Record<string, Build> = {
     if (sets.some(nothing)) return null;
     const [first = [], ...others] = sets.map((set) => arrayOf(set, name, 17047));
     const tests = others.map(lookup);
-    return distinctValues(first).filter((value) => tests.every((has) => has(value)));
+    return distinctValues(first.filter((value) => tests.every((has) => has(value))));
   }),
   $setDifference: of(2, 2, ([a, b], name) => {
     if (nothing(a) || nothing(b)) return null;
     const has = lookup(arrayOf(b, name, 17049));
-    return distinctValues(arrayOf(a, name, 17048)).filter((value) => !has(value));
+    return distinctValues(arrayOf(a, name, 17048).filter((value) => !has(value)));
   }),
   $setIsSubset: of(2, 2, ([a, b], name) => arrayOf(a, name, 17046).every(lookup(arrayOf(b, name, 17042)))),
   $setEquals: of(2, 2, ([a, b], name) => {

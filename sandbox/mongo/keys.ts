@@ -206,17 +206,29 @@ export function afterPrefix(prefix: readonly number[]): Uint8Array {
 
 /** Compares two values in MongoDB's order: below 0, 0, or above 0. */
 export function compareValues(a: unknown, b: unknown): number {
-  const rank = rankOf(a) - rankOf(b);
-  if (rank !== 0) return rank;
-  // ASCII compares as its bytes do; the rest of Unicode, in JavaScript, does not.
-  if (typeof a === 'string' && typeof b === 'string' && a === b) return 0;
+  if (typeof a === 'string' && typeof b === 'string') return compareTexts(a, b);
   if ((a instanceof Int32 || a instanceof Double) && (b instanceof Int32 || b instanceof Double)) {
     const [x, y] = [a.value, b.value];
     if (x === y) return 0;
     if (!Number.isNaN(x) && !Number.isNaN(y)) return x < y ? -1 : 1;
   }
+  const rank = rankOf(a) - rankOf(b);
+  if (rank !== 0) return rank;
   return Buffer.compare(new Uint8Array(encodeValue(a)), new Uint8Array(encodeValue(b)));
 }
+
+/** By code points, which is the order of the bytes in UTF-8; JavaScript's own `<` has surrogates in the wrong place. */
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return isSurrogate(x) === isSurrogate(y) ? x - y : isSurrogate(x) ? 1 : -1;
+  }
+  return a.length - b.length;
+}
+
+const isSurrogate = (unit: number) => unit >= 0xd800 && unit < 0xe000;
 
 export const isNaNValue = (value: unknown): boolean =>
   (value instanceof Double && Number.isNaN(value.value)) ||

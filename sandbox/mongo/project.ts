@@ -124,7 +124,7 @@ function apply(value: unknown, tree: Tree, mode: 'include' | 'exclude' | 'add', 
   }
   const to = mode === 'include' ? new Doc() : value.copy();
   if (mode === 'include') {
-    for (const key of value.keys()) {
+    for (const key of value.keysAmong(tree)) {
       const node = tree.get(key);
       if (node === 'keep') to.take(key, value);
       else if (node instanceof Map) {
