@@ -1,9 +1,9 @@
 /**
  * FireWorks' own tests, as PyPI's package has them, on the one-machine LaunchPad. They connect to localhost:27017 and nowhere
- * else, and two of them wait 45 seconds each for a lock: all take a bit more than two minutes.
+ * else. Two of them hold a lock for 45 seconds each, so they fly beside the others, each in a database of its own.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mongo, startMongo } from '../sandbox/mongo/server.ts';
@@ -11,7 +11,11 @@ import { type Mongo, startMongo } from '../sandbox/mongo/server.ts';
 const python = process.env.BOREALIS_PYTHON;
 
 const SUITES = ['fireworks.core.tests', 'fireworks.tests', 'fireworks.user_objects'];
+/** What runs side by side, as pytest's -k selects it: each test is in one of them. */
+const PARTS = ['not WFLockTest', 'WFLockTest and completed', 'WFLockTest and not completed'];
 const PASSED = 106;
+/** The database's name as FireWorks' tests of the LaunchPad have it. */
+const DATABASE = '"fireworks_unittest"';
 
 const ZOPEN = "FireWorks calls monty's zopen without a mode, which newer ones of monty do not take";
 const FILES = "the test reads YAML and text files that PyPI's package is without";
@@ -76,30 +80,37 @@ type End = 'passed' | 'failed' | 'skipped';
 
 /** Each test's name and how it ended. */
 async function ownTests(): Promise<Map<string, End>> {
-  // The tests write into, and pack, the folder that they lie in: they run from a copy of the package.
   const where = await run(['-c', 'import fireworks, os; print(os.path.dirname(fireworks.__file__))']);
-  await cp(where.trim(), join(folder, 'package', 'fireworks'), { recursive: true });
-  const report = join(folder, 'report.xml');
+  const ended = await Promise.all(PARTS.map((part, n) => testsIn(part, n, where.trim())));
+  return new Map(ended.flat());
+}
+
+async function testsIn(part: string, n: number, installed: string): Promise<[string, End][]> {
+  // The tests write into, and pack, the folder that they lie in: they run from a copy of the package.
+  const home = join(folder, `part-${n}`);
+  await cp(installed, join(home, 'fireworks'), { recursive: true });
+  const naming = join(home, 'fireworks/core/tests/test_launchpad.py');
+  const tests = await readFile(naming, 'utf8');
+  expect(tests).toContain(DATABASE);
+  await writeFile(naming, tests.replaceAll(DATABASE, `"fireworks_unittest_${n}"`));
+  const report = join(home, 'report.xml');
   const options = ['-q', '-p', 'no:cacheprovider', '--disable-warnings', `--junitxml=${report}`];
-  const said = await run(['-m', 'pytest', ...options, '--pyargs', ...SUITES], {
-    PYTHONPATH: join(folder, 'package'),
+  const said = await run(['-m', 'pytest', ...options, '-k', part, '--pyargs', ...SUITES], {
+    PYTHONPATH: home,
     PYTHONDONTWRITEBYTECODE: '1',
-    HOME: folder,
-    TMPDIR: folder,
+    HOME: home,
+    TMPDIR: home,
   });
   const xml = await readFile(report, 'utf8').catch(() => {
     throw new Error(said);
   });
-  const ended = new Map<string, End>();
-  for (const [, attributes = '', inside = ''] of xml.matchAll(
-    /<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs,
-  )) {
+  const cases = [...xml.matchAll(/<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)];
+  return cases.map(([, attributes = '', inside = '']) => {
     const named = (attribute: string) => new RegExp(`\\b${attribute}="([^"]*)"`).exec(attributes)?.[1] ?? '';
     const name = `${named('classname').split('.').at(-1)}.${named('name')}`;
     const failed = /<(failure|error)\b/.test(inside);
-    ended.set(name, failed ? 'failed' : inside.includes('<skipped ') ? 'skipped' : 'passed');
-  }
-  return ended;
+    return [name, failed ? 'failed' : inside.includes('<skipped ') ? 'skipped' : 'passed'];
+  });
 }
 
 test.skipIf(typeof server === 'string')(
