@@ -79,6 +79,16 @@ describe('when nothing is READY', () => {
   test.each(cases)('%s', (_, part, move) => expect(whenIdle(state(part), middle)).toEqual(move));
 });
 
+test('an idle worker looks less than once a second after six seconds, and once in two when it has idled longer', () => {
+  const looks = [0];
+  for (let at = 0; at < 10 * MINUTE; ) looks.push((at += pollMs(at, middle)));
+  const between = (from: number, to: number) => looks.filter((at) => at >= from && at < to).length;
+  expect(between(0, 6 * SECOND)).toBeLessThanOrEqual(12);
+  expect(between(6 * SECOND, 16 * SECOND)).toBeLessThanOrEqual(8);
+  expect(between(MINUTE, 2 * MINUTE)).toBe(30);
+  expect(between(0, 10 * MINUTE)).toBeLessThan(320);
+});
+
 test('polls are spread, so that 500 workers do not ask in step', () => {
   const idle = 10 * MINUTE;
   expect([pollMs(idle, () => 0), pollMs(idle, middle), pollMs(idle, () => 1)]).toEqual([1500, 2000, 2500]);

@@ -28,12 +28,16 @@ export interface Worked {
   landings: Record<Landing, number>;
 }
 
+/** How long an answer about future work is good for: what ran then may end, but to know it at once is not worth asking. */
+const FUTURE_HOLDS_MS = 30 * SECOND;
+
 /** Flies rockets until there is a reason to stop, and returns it with what became of the rockets. */
 export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Promise<Worked> {
   const landings: Record<Landing, number> = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
   const sweeping = sweepLostRuns(pad, stopping.noMore, o.lostRunMs);
   let idleSince = Date.now();
   let futureWork: boolean | null = null;
+  let askedAt = 0;
   const state = (): WorkerState => ({
     stop: stopping.reason,
     quitWhenIdle: stopping.quitWhenIdle,
@@ -57,12 +61,13 @@ export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Prom
       }
       const next = whenIdle(state());
       if (next.move === 'stop') return { why: next.why, landings };
-      if (next.move === 'askFuture')
+      if (next.move === 'askFuture') {
         futureWork = await ask(pad, () => futureRunExists(pad.launchpad, pad.fworker));
+        askedAt = Date.now();
+      }
       if (next.move === 'sleep') {
         await sleep(next.ms, stopping.changed());
-        // Asked again at the next limit: what ran then may have ended.
-        futureWork = null;
+        if (Date.now() - askedAt > FUTURE_HOLDS_MS) futureWork = null;
       }
     }
   } finally {

@@ -1,6 +1,7 @@
 /** Which index a query can use: a pure choice from the filter, the sort and the indexes that there are. */
 import { BSONRegExp } from 'bson';
 import type { Doc } from './document.ts';
+import { truthy } from './expression.ts';
 import { afterPrefix, encodeField, RANK, rankOf } from './keys.ts';
 import { isOperators } from './match.ts';
 
@@ -23,7 +24,7 @@ export interface Plan<I extends Candidate> {
   index: I;
   ranges: Range[];
   reverse: boolean;
-  /** True when the documents come in the order of the sort already. */
+  /** True when the documents of each range come in the order of the sort already. */
   sorted: boolean;
   /** True when one document may come more than once. */
   repeats: boolean;
@@ -40,6 +41,9 @@ interface Condition {
 /** A list longer than this is looked up by another condition or a scan: one range of keys is made for each value. */
 const MOST_RANGES = 20_000;
 
+/** So many ranges that are sorted each are merged; more are sorted together. */
+const MOST_MERGED = 100;
+
 /** Where a plan looks at fewer keys than this, no other can be much better; counting them costs less than one document. */
 const FEW = 100;
 
@@ -54,6 +58,8 @@ export function conditionsOf(filter: Doc, found = new Map<string, Condition>()):
       for (const [operator, operand] of value.entries()) {
         if (operator === '$eq') condition.in ??= [operand];
         else if (operator === '$in' && isList(operand)) condition.in ??= operand;
+        // What is missing has the key of null.
+        else if (operator === '$exists' && !truthy(operand)) condition.in ??= [null];
         else if (!hasNeighbours(operand)) continue;
         else if (operator === '$gt') condition.above ??= { value: operand, inclusive: false };
         else if (operator === '$gte') condition.above ??= { value: operand, inclusive: true };
@@ -109,7 +115,7 @@ function planFor<I extends Candidate>(
 ): { plan: Plan<I>; score: number } | null {
   let prefixes: number[][] = [[]];
   let equal = 0;
-  let single = true;
+  const fixed = new Set<string>();
   for (const [field, direction] of index.fields) {
     const values = conditions.get(field)?.in;
     if (!values || prefixes.length * values.length > MOST_RANGES) break;
@@ -118,7 +124,7 @@ function planFor<I extends Candidate>(
     prefixes = prefixes.flatMap((prefix) =>
       values.map((value) => [...prefix, ...encodeField(value, direction)]),
     );
-    if (values.length !== 1) single = false;
+    if (values.length === 1) fixed.add(field);
     equal++;
   }
   if (equal === 0 && index.sparse && !conditions.get(index.fields[0]?.[0] ?? '')) return null;
@@ -129,7 +135,8 @@ function planFor<I extends Candidate>(
   const ranges = prefixes.map((prefix) =>
     ranged ? bounds(prefix, condition, next[1], index.multikey) : all(prefix),
   );
-  const order = single && !index.multikey ? sortedBy(index.fields, equal, sort) : null;
+  const mergeable = !index.multikey && ranges.length <= MOST_MERGED;
+  const order = mergeable ? sortedBy(index.fields.slice(equal), fixed, sort) : null;
   if (equal === 0 && !ranged && !order) return null;
   ranges.sort((a, b) => Buffer.compare(a.from, b.from));
   return {
@@ -138,7 +145,7 @@ function planFor<I extends Candidate>(
       ranges,
       reverse: order === 'reverse',
       sorted: order !== null,
-      repeats: index.multikey || !single,
+      repeats: index.multikey || fixed.size < equal,
     },
     score:
       (index.unique && equal === index.fields.length ? 100 : 0) +
@@ -166,16 +173,14 @@ function bounds(prefix: number[], condition: Condition, direction: 1 | -1, multi
   return { from, to };
 }
 
-/** Whether keys after `equal` fixed fields come in the order of `sort`, forwards or in reverse. */
+/** Whether keys come in the order of `sort` by the fields `rest`, forwards or in reverse; `fixed` have one value only. */
 function sortedBy(
-  fields: [string, 1 | -1][],
-  equal: number,
+  rest: [string, 1 | -1][],
+  fixed: ReadonlySet<string>,
   sort: Sort | undefined,
 ): 'forward' | 'reverse' | null {
   if (!sort) return null;
-  const fixed = new Set(fields.slice(0, equal).map(([field]) => field));
   const wanted = sort.filter(([field]) => !fixed.has(field));
-  const rest = fields.slice(equal);
   if (wanted.length === 0) return 'forward';
   if (wanted.length > rest.length) return null;
   let turn: number | null = null;

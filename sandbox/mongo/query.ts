@@ -45,7 +45,7 @@ export function run(collection: Collection, query: Query): Generator<Stored> {
   const plan = planOf(collection, { ...query, sort });
   const backwards = query.sort?.has('$natural') === true && numberOf(query.sort.get('$natural')) < 0;
   return (function* () {
-    let documents = filtered(candidates(collection, plan, backwards), matches);
+    let documents = filtered(candidates(collection, plan, order, backwards), matches);
     if (order && !plan?.sorted) documents = sorted(documents, order, limit > 0 ? skip + limit : 0);
     let passed = 0;
     let given = 0;
@@ -60,19 +60,40 @@ export function run(collection: Collection, query: Query): Generator<Stored> {
 function* candidates(
   collection: Collection,
   plan: Plan<Index> | null,
+  order: Order | undefined,
   backwards: boolean,
 ): Generator<Stored> {
   if (!plan) {
     yield* collection.scan(backwards);
     return;
   }
+  const { index, ranges, reverse } = plan;
+  const parts = ranges.map(({ from, to }) => collection.range(index, from, to, reverse));
   const seen = plan.repeats ? new Set<number>() : null;
-  for (const { from, to } of plan.reverse ? [...plan.ranges].reverse() : plan.ranges) {
-    for (const stored of collection.range(plan.index, from, to, plan.reverse)) {
-      if (seen?.has(stored.rid)) continue;
-      seen?.add(stored.rid);
-      yield stored;
-    }
+  for (const stored of order && plan.sorted ? merged(parts, order) : inTurn(parts)) {
+    if (seen?.has(stored.rid)) continue;
+    seen?.add(stored.rid);
+    yield stored;
+  }
+}
+
+function* inTurn(parts: readonly Generator<Stored>[]): Generator<Stored> {
+  for (const part of parts) yield* part;
+}
+
+/** One sorted sequence of several. Of each no more is read than is needed to know which comes next. */
+function* merged(parts: readonly Generator<Stored>[], order: Order): Generator<Stored> {
+  if (parts.length === 1) return yield* inTurn(parts);
+  const { keyOf, compare } = comparator(order);
+  const next = (part: Generator<Stored>) => {
+    const { value } = part.next();
+    return value ? [{ part, stored: value as Stored, key: keyOf(value.document) }] : [];
+  };
+  let heads = parts.flatMap(next);
+  while (heads.length > 0) {
+    const first = heads.reduce((best, head) => (compare(head.key, best.key) < 0 ? head : best));
+    yield first.stored;
+    heads = heads.flatMap((head) => (head === first ? next(head.part) : [head]));
   }
 }
 

@@ -36,6 +36,25 @@ export const indexes: Cases = {
     expect((await refusal(db.collection('nothing').indexes())).code).toBe(26);
     expect((await refusal(db.command({ dropIndexes: 'nothing', index: '*' }))).code).toBe(26);
   },
+  'serve several values of a field, and none, in the order of another': async ({ c }) => {
+    await c.createIndex({ s: 1, p: -1, t: 1 });
+    const rows = Array.from({ length: 300 }, (_, i) => ({ ...(i % 4 && { s: i % 4 }), p: i % 7, t: i }));
+    await c.insertMany(rows);
+    const inOrder = async (filter: Document, sort: Record<string, 1 | -1>) =>
+      (await c.find(filter, { sort }).toArray()).map(({ t }) => t);
+    const expected = (wanted: (row: { s?: number }) => boolean) =>
+      rows
+        .filter(wanted)
+        .sort((a, b) => b.p - a.p || a.t - b.t)
+        .map(({ t }) => t);
+    const sort = { p: -1, t: 1 } as const;
+    const two = expected(({ s }) => s === 1 || s === 3);
+    expect(await inOrder({ s: { $in: [3, 1, 3] } }, sort)).toEqual(two);
+    expect(await inOrder({ s: { $in: [3, 1] } }, { p: 1, t: -1 })).toEqual(two.toReversed());
+    expect(await inOrder({ s: { $exists: false } }, sort)).toEqual(expected(({ s }) => s === undefined));
+    const few = await c.find({ s: { $in: [1, 2, 3] } }, { sort, limit: 5 }).explain('executionStats');
+    expect(few.executionStats.totalDocsExamined).toBeLessThan(20);
+  },
   'a unique one refuses the second of a key, and says which': async ({ c, db }) => {
     await c.createIndex({ a: 1 }, { unique: true });
     await given(c, { a: 1 }, { a: 'x' }, {});
