@@ -37,11 +37,14 @@ async function load(): Promise<Driver> {
   prototype.writeCommand = async function (command, options) {
     if (this.socket.destroyed) this.onClose();
     this.throwIfAborted();
-    const closed = Promise.withResolvers<never>();
-    const onClose = () => closed.reject(this.error);
+    // Not Promise.withResolvers: a program that has the library may run on Node 20, which is without it.
+    let onClose = () => {};
+    const closed = new Promise<never>((_, reject) => {
+      onClose = () => reject(this.error);
+    });
     this.once('close', onClose);
     try {
-      await Promise.race([writeCommand.call(this, command, options), closed.promise]);
+      await Promise.race([writeCommand.call(this, command, options), closed]);
     } finally {
       this.off('close', onClose);
     }
