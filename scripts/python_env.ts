@@ -6,12 +6,18 @@
  *
  * It is a virtual environment below node_modules/.cache: made once, and gone with the checkout.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Need, pathWithSbin, provide } from './system_packages.ts';
 
-/** The versions that the interchange of documents was recorded with, the oldest pymongo that is supported, and what runs FireWorks' own tests. */
-const REQUIREMENTS = ['fireworks==2.1.4', 'pymongo>=4.10,<5', 'pytest>=8', 'google-cloud-storage>=3,<4'];
+/** What the interchange of documents was recorded with. */
+const FIREWORKS = 'fireworks==2.1.4';
+
+/**
+ * With the oldest pymongo that is supported, and what runs FireWorks' own tests: FireWorks opens files by monty's zopen in a
+ * manner that later ones of monty do not take.
+ */
+const REQUIREMENTS = [FIREWORKS, 'pymongo>=4.10,<5', 'monty<2025', 'pytest>=8', 'google-cloud-storage>=3,<4'];
 
 const NEEDS: Need[] = [
   {
@@ -51,7 +57,7 @@ export async function pythonEnv(o: PythonOptions): Promise<string | null> {
   }
   const base = await basePython(o.say, env);
   if (!base) return null;
-  const cache = o.cache ?? resolve(import.meta.dir, '..', 'node_modules', '.cache', 'borealis');
+  const cache = o.cache ?? CACHE;
   const folder = join(cache, `python-${Bun.hash(`${base}\n${REQUIREMENTS}`).toString(36)}`);
   const python = join(folder, 'bin', 'python');
   const complete = join(folder, 'complete');
@@ -73,6 +79,35 @@ export async function pythonEnv(o: PythonOptions): Promise<string | null> {
   }
   await writeFile(complete, `${REQUIREMENTS.join('\n')}\n`);
   return python;
+}
+
+const CACHE = resolve(import.meta.dir, '..', 'node_modules', '.cache', 'borealis');
+
+/**
+ * FireWorks' source package, a tar.gz with the files that its own tests read and that the installed package is without.
+ * Fetched from PyPI once. Null, after a line that says why, when that fails.
+ */
+export async function fireworksSource(python: string, say: (line: string) => void): Promise<string | null> {
+  const file = join(CACHE, `${FIREWORKS.replace('==', '-')}.tar.gz`);
+  if (await Bun.file(file).exists()) return file;
+  // pip writes under the name at once: what is cut off there must not be taken for whole.
+  await mkdir(CACHE, { recursive: true });
+  const part = await mkdtemp(join(CACHE, 'source-'));
+  const wanted = [
+    '--quiet',
+    '--no-input',
+    '--no-deps',
+    '--no-binary',
+    'fireworks',
+    '--dest',
+    part,
+    FIREWORKS,
+  ];
+  const failure = await run([python, '-m', 'pip', 'download', ...wanted], process.env);
+  if (failure === null) await rename(join(part, basename(file)), file);
+  else say(`FireWorks' source package could not be fetched: ${failure}`);
+  await rm(part, { recursive: true });
+  return failure === null ? file : null;
 }
 
 /** A Python that can make virtual environments; as root on Debian it is installed when there is none. */
