@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LaunchPad, launchPadSettings } from '../core/launchpad/index.ts';
-import { SECOND, sleep } from '../core/wait.ts';
+import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 
 const dist = resolve(import.meta.dir, '..', 'dist');
 
@@ -149,7 +149,7 @@ export async function oneMachine(): Promise<OneMachine> {
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  limitMs = 30 * SECOND,
+  limitMs = MINUTE,
 ): Promise<void> {
   for (const end = Date.now() + limitMs; !(await holds()); await sleep(50))
     if (Date.now() > end) throw new Error(`Waited ${limitMs / SECOND} s in vain: ${what}`);
