@@ -28,6 +28,8 @@ export interface Plan<I extends Candidate> {
   sorted: boolean;
   /** True when one document may come more than once. */
   repeats: boolean;
+  /** True when each range is one key, `from`, which at most one document has. */
+  points: boolean;
 }
 
 /** What a filter says about one field, as far as an index can use it. */
@@ -138,6 +140,7 @@ function planFor<I extends Candidate>(
   const mergeable = !index.multikey && ranges.length <= MOST_MERGED;
   const order = mergeable ? sortedBy(index.fields.slice(equal), fixed, sort) : null;
   if (equal === 0 && !ranged && !order) return null;
+  const points = index.unique && equal === index.fields.length;
   ranges.sort((a, b) => Buffer.compare(a.from, b.from));
   return {
     plan: {
@@ -146,10 +149,9 @@ function planFor<I extends Candidate>(
       reverse: order === 'reverse',
       sorted: order !== null,
       repeats: index.multikey || fixed.size < equal,
+      points,
     },
-    score:
-      (index.unique && equal === index.fields.length ? 100 : 0) +
-      (equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1),
+    score: (points ? 100 : 0) + (equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1),
   };
 }
 

@@ -67,8 +67,10 @@ function* candidates(
     yield* collection.scan(backwards);
     return;
   }
-  const { index, ranges, reverse } = plan;
-  const parts = ranges.map(({ from, to }) => collection.range(index, from, to, reverse));
+  const { index, ranges, reverse, points } = plan;
+  const parts = ranges.map(({ from, to }) =>
+    points ? collection.point(index, from) : collection.range(index, from, to, reverse),
+  );
   const seen = plan.repeats ? new Set<number>() : null;
   for (const stored of order && plan.sorted ? merged(parts, order) : inTurn(parts)) {
     if (seen?.has(stored.rid)) continue;
