@@ -36,7 +36,11 @@ export async function openPad(o: {
   const { settings, cloud, log } = o;
   const folder = resolve('launches');
   const fworker = readFWorker(o.name, cloud.hostName);
-  const launchpad = await LaunchPad.open(settings.launchpad, { log, appName: `fireworker ${fworker.name}` });
+  const launchpad = await LaunchPad.open(settings.launchpad, {
+    log,
+    appName: `fireworker ${fworker.name}`,
+    launchIdsAhead: 16,
+  });
   await mkdir(folder, { recursive: true });
   const guard = await Guard.start(folder);
   let storage: Storage | null = null;

@@ -278,3 +278,81 @@ describe('a worker that dies in a claim', () => {
     expect(await violations(launchpad)).toEqual([]);
   });
 });
+
+/** A connection that has launch ids in hand, as a worker after its first rockets. Fireworks 1 and 2 are flying. */
+async function worked(pad: Awaited<ReturnType<typeof testPad>>) {
+  const wire = await wireTo(pad.settings, { launchIdsAhead: 4 });
+  await addAll(pad.launchpad, {}, {});
+  // Ids: 1; then 2 and 3 together.
+  expect(await claimAll(wire.launchpad)).toEqual([1, 2]);
+  expect(wire.launchpad.launchIds.spare).toBe(3);
+  return wire;
+}
+
+describe('with a launch id in hand', () => {
+  test('the Firework is RUNNING at once, and the id is used once', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {}, {});
+    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 3 });
+    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 4, launchId: 4 });
+    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('that finds nothing keeps the id', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+    expect(wire.launchpad.launchIds.spare).toBe(3);
+  });
+
+  test.each([
+    ['taking it', ['findAndModify', 'READY']],
+    ['writing its launch', ['update', 'state_history']],
+    ['telling the workflow', ['findAndModify', 'fw_states.3']],
+  ])('the LaunchPad goes away while %s: the next claim takes the same Firework up', async (_, words) => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const held = wire.hold(...words);
+    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+    await held;
+    await Bun.sleep(30);
+    wire.cut();
+    expect(await claiming).toBeInstanceOf(Error);
+    wire.mend();
+    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 3 });
+    expect(await pad.launchpad.launches.countDocuments({ launch_id: 3 })).toBe(1);
+    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('a worker that froze after it took a Firework gives it up, when it was rerun meanwhile', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const insert = wire.hold('update', 'state_history');
+    const claiming = claim(wire.launchpad, worker, dir);
+    const held = await insert;
+    await Bun.sleep(2100);
+    await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, rerun: true });
+    expect(await claim(pad.launchpad, worker, dir)).toMatchObject({ fwId: 3 });
+    held.pass();
+    expect(await claiming).toBeNull();
+    expect((await pad.launchpad.launches.findOne({ launch_id: 3 }))?.state).toBe('FIZZLED');
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('one that has a duplicate finder is looked at first, as ever', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, { _dupefinder: { _fw_name: 'DupeFinderExact' }, k: 1 });
+    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3 });
+    await addAll(pad.launchpad, { _dupefinder: { _fw_name: 'DupeFinderExact' }, k: 1 });
+    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+    const [first, second] = await pad.launchpad.fireworks.find({ fw_id: { $in: [3, 4] } }).toArray();
+    expect(second).toMatchObject({ state: 'RUNNING', launches: first?.launches });
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+});

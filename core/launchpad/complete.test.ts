@@ -186,3 +186,81 @@ test('an action of more than 15 MiB goes to GridFS, again when it is sent again,
   for (const name of ['fw_gridfs.files', 'fw_gridfs.chunks'])
     expect(await launchpad.db.collection(name).countDocuments()).toBe(0);
 });
+
+/** Holds the one write to the Firework itself, lets `meanwhile` happen, and lets it go on. */
+async function whileEnding(
+  pad: Awaited<ReturnType<typeof testPad>>,
+  fws: number[],
+  links: Record<number, number[]>,
+  meanwhile: (fwId: number) => Promise<unknown>,
+): Promise<boolean> {
+  await using wire = await wireTo(pad.settings);
+  const { launchpad } = wire;
+  await addWorkflows(launchpad, [
+    newWorkflow({ fws: fws.map((fw_id) => ({ fw_id, spec: { _tasks } })), links }),
+  ]);
+  const fly = async () => (await claim(launchpad, worker, dir)) as Claim;
+  // The first ones end with a look around; what they find is glanced at after that.
+  for (let i = 0; i < fws.length - 3; i++) await complete(launchpad, await fly(), fwAction(), 'COMPLETED');
+  const flown = await fly();
+  const write = wire.hold('update', 'fireworks', 'COMPLETED', 'launches');
+  const ending = complete(launchpad, flown, fwAction(), 'COMPLETED');
+  const held = await write;
+  const happened = meanwhile(flown.fwId);
+  await Bun.sleep(50);
+  held.pass();
+  const current = await ending;
+  await happened;
+  return current;
+}
+
+describe('an end from which nothing follows', () => {
+  test('of one among many that are awaited, rerun meanwhile: it runs again after its end', async () => {
+    await using pad = await testPad();
+    // It waits for the lock, so that the end comes first.
+    const links = { 1: [5], 2: [5], 3: [5], 4: [5] };
+    const again = (fwId: number) => rerun(pad.launchpad, fwId);
+    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again)).toBe(true);
+    expect(await violations(pad.launchpad)).toEqual([]);
+    expect((await statesIn(pad.launchpad)).sort()).toEqual([
+      'COMPLETED',
+      'COMPLETED',
+      'READY',
+      'READY',
+      'WAITING',
+    ]);
+  });
+
+  test('of one alone, rerun meanwhile: it runs again, and its results are refused', async () => {
+    await using pad = await testPad();
+    const current = await whileEnding(pad, [1], {}, (fwId) => rerun(pad.launchpad, fwId));
+    expect(current).toBe(false);
+    expect(await violations(pad.launchpad)).toEqual([]);
+    expect(await statesIn(pad.launchpad)).toEqual(['READY']);
+  });
+
+  test('of one alone, to which something is added meanwhile', async () => {
+    await using pad = await testPad();
+    const more = newWorkflow({ spec: { _tasks } });
+    const current = await whileEnding(pad, [1], {}, (fwId) => appendWorkflow(pad.launchpad, more, [fwId]));
+    expect(current).toBe(true);
+    expect(await violations(pad.launchpad)).toEqual([]);
+    expect(await statesIn(pad.launchpad)).toEqual(['COMPLETED', 'READY']);
+  });
+
+  test('of one alone, which Python holds the lock of', async () => {
+    await using pad = await testPad();
+    const { workflows } = pad.launchpad;
+    await using wire = await wireTo(pad.settings);
+    await addWorkflows(wire.launchpad, [newWorkflow({ spec: { _tasks } })]);
+    const flown = (await claim(wire.launchpad, worker, dir)) as Claim;
+    await workflows.updateOne({}, { $set: { locked: true } });
+    const ending = complete(wire.launchpad, flown, fwAction(), 'COMPLETED');
+    await Bun.sleep(50);
+    // It writes back what it read.
+    await workflows.updateOne({}, { $set: { 'fw_states.1': 'RUNNING' }, $unset: { locked: '' } });
+    expect(await ending).toBe(true);
+    expect(await violations(pad.launchpad)).toEqual([]);
+    expect((await workflows.findOne({}))?.state).toBe('COMPLETED');
+  });
+});

@@ -1,10 +1,10 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
-import type { Claim } from './claim.ts';
+import type { Claim, Place } from './claim.ts';
 import { mongodbDriver } from './driver.ts';
 import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { type FWAction, fwAction } from './model.ts';
+import { changesNothing, type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
 import { prepare, refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
@@ -19,7 +19,7 @@ const LARGEST_ACTION = 15 * 1024 * 1024;
  * that the first one's write arrived.
  */
 export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
-  Partial<Pick<Claim, 'spec' | 'startedAt' | 'endedAt'>>;
+  Partial<Pick<Claim, 'spec' | 'startedAt' | 'endedAt' | 'place'>>;
 
 /**
  * Ends a RUNNING launch and brings its Firework and workflow up to date. `action` null leaves the launch without one
@@ -27,8 +27,10 @@ export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
  * elsewhere, these results are not wanted, and nothing but the launch itself can have been written.
  *
  * Four round trips: the launch is ended while the lock is taken; the Firework, its children and what they wait for are
- * read; Fireworks are written; the workflow is written and unlocked. A crash after the launch is written leaves its Firework
- * RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost run.
+ * read; Fireworks are written; the workflow is written and unlocked. Three, when a glance shows that nothing but the
+ * Firework itself changes, and, without a lock, when it is alone in its workflow. A crash after the launch is written leaves
+ * its Firework RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost
+ * run.
  */
 export async function complete(
   launchpad: LaunchPad,
@@ -36,35 +38,110 @@ export async function complete(
   action: FWAction | null,
   state: 'COMPLETED' | 'FIZZLED',
 ): Promise<boolean> {
-  const { fwId, launchId } = claim;
-  const [ended, opened] = await Promise.allSettled([
-    endLaunch(launchpad, claim, action, state),
-    OpenWorkflow.open(launchpad, fwId),
-  ]);
-  if (opened.status === 'rejected') {
-    // Deleted while it ran: nobody wants its results.
-    if (ended.status === 'fulfilled' && !ended.value) return false;
-    throw opened.reason;
-  }
-  const workflow = opened.value;
-  let current = false;
-  try {
-    if (ended.status === 'rejected') throw ended.reason;
-    if (ended.value) {
-      await prepare(workflow, fwId, { state, action });
-      current = workflow.node(fwId).launches.includes(launchId);
+  const { fwId, place } = claim;
+  const quiet = state === 'COMPLETED' && (action === null || changesNothing(action));
+  let current: boolean;
+  if (quiet && place?.alone && (await endAlone(launchpad, claim, place, action))) current = true;
+  else {
+    const glance = quiet && place ? toGlanceAt(launchpad, place) : [];
+    const [ended, opened] = await Promise.allSettled([
+      endLaunch(launchpad, claim, action, state),
+      OpenWorkflow.open(launchpad, fwId, { workflowId: place?.workflowId, glance }),
+    ]);
+    if (opened.status === 'rejected') {
+      // Deleted while it ran: nobody wants its results.
+      if (ended.status === 'fulfilled' && !ended.value) return false;
+      throw opened.reason;
     }
-    if (current) {
-      await refresh(workflow, fwId, { state, action: action ?? fwAction() });
-      await workflow.commit(fwId);
-    } else await workflow.abandon();
-  } catch (thrown) {
-    await workflow.abandon();
-    throw thrown;
+    const workflow = opened.value;
+    try {
+      if (ended.status === 'rejected') throw ended.reason;
+      if (ended.value && glance.length > 0 && staysQuiet(workflow, fwId))
+        current =
+          (await workflow.endQuietly(fwId, claim.launchId)) || (await endIn(workflow, claim, action, state));
+      else if (ended.value) current = await endIn(workflow, claim, action, state);
+      else {
+        await workflow.abandon();
+        current = false;
+      }
+    } catch (thrown) {
+      await workflow.abandon();
+      throw thrown;
+    }
   }
   if (current && (claim.spec === undefined || '_dupefinder' in claim.spec))
     await refreshSharing(launchpad, claim);
   return current;
+}
+
+/** Ends a Firework in its open workflow, with all that follows. False when the launch is no longer its own. */
+async function endIn(
+  workflow: OpenWorkflow,
+  { fwId, launchId }: Ending,
+  action: FWAction | null,
+  state: 'COMPLETED' | 'FIZZLED',
+): Promise<boolean> {
+  await prepare(workflow, fwId, { state, action });
+  const current = workflow.node(fwId).launches.includes(launchId);
+  if (current) {
+    await refresh(workflow, fwId, { state, action: action ?? fwAction() });
+    await workflow.commit(fwId);
+  } else await workflow.abandon();
+  return current;
+}
+
+/**
+ * Ends a Firework that is the only one of its workflow, so that nothing can follow from it. Without the lock: while somebody
+ * holds it (to add to the workflow, to rerun) the first write finds nothing. False when it is not done: the lock is needed.
+ *
+ * The workflow is written first, so that what is added from then on knows that this one has ended. A crash before the Firework
+ * is written leaves it RUNNING with a finished launch, as in `complete`.
+ */
+async function endAlone(
+  launchpad: LaunchPad,
+  claim: Ending,
+  { workflowId }: Place,
+  action: FWAction | null,
+): Promise<boolean> {
+  const { fwId, launchId } = claim;
+  if (!(await endLaunch(launchpad, claim, action, 'COMPLETED'))) return false;
+  const at = new Date();
+  const whole = await launchpad.workflows.updateOne(
+    { _id: workflowId as never, nodes: { $size: 1 }, state: 'RUNNING', locked: { $exists: false } },
+    { $set: { state: 'COMPLETED', [`fw_states.${fwId}`]: 'COMPLETED', updated_on: at } },
+  );
+  if (whole.matchedCount === 0) return false;
+  const own = await launchpad.fireworks.updateOne(
+    { fw_id: fwId, state: 'RUNNING', launches: launchId },
+    { $set: { state: 'COMPLETED', updated_on: isoTime(at) } },
+  );
+  if (own.matchedCount > 0) return true;
+  // It was rerun a moment ago, and the workflow says what is not true; or it is being deleted.
+  const there = await launchpad.fireworks.findOne({ fw_id: fwId }, { projection: { _id: 1 } });
+  if (there) await refreshFirework(launchpad, fwId);
+  return false;
+}
+
+/** More children than this are not glanced at one by one. */
+const FEW = 20;
+
+/** Whose states tell, together with the lock, whether anything follows from the end of a Firework. None: not to be told so. */
+function toGlanceAt({ stillOpen }: LaunchPad, { workflowId, children }: Place): readonly number[] {
+  if (children.length > FEW) return [];
+  if (children.length === 0) return stillOpen.leavesOf(workflowId);
+  const parents = children.map((child) => stillOpen.parentsOf(workflowId, child));
+  return parents.some((ids) => ids.length === 0) ? [] : [...new Set([...children, ...parents.flat()])];
+}
+
+/** Whether all that waits for `fwId` waits on, for others that are open, and the workflow's state lasts. */
+function staysQuiet(workflow: OpenWorkflow, fwId: number): boolean {
+  const { id, launchpad } = workflow;
+  const { stillOpen } = launchpad;
+  const another = (ids: readonly number[]) => ids.some((other) => other !== fwId && workflow.isOpen(other));
+  const children = workflow.children(fwId);
+  if (!workflow.hasLastingState) return false;
+  if (children.length === 0) return another(stillOpen.leavesOf(id));
+  return children.every((child) => workflow.isWaiting(child) && another(stillOpen.parentsOf(id, child)));
 }
 
 /** Writes the end of the launch, when it is RUNNING still. True also when an earlier attempt wrote it. */

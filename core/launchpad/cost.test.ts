@@ -4,6 +4,7 @@ import { addWorkflows, newWorkflow } from './add.ts';
 import { claim } from './claim.ts';
 import { costOf } from './command_count.ts';
 import { complete } from './complete.ts';
+import { violations } from './invariants.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { type FWAction, fwAction } from './model.ts';
 import { testPad } from './test_pad.ts';
@@ -32,7 +33,7 @@ async function rocketCost(launchpad: LaunchPad, action: FWAction, state: 'COMPLE
 
 for (const size of SIZES) {
   test(`a rocket in a workflow of ${size} Fireworks`, async () => {
-    await using pad = await testPad({ monitorCommands: true });
+    await using pad = await testPad({ monitorCommands: true, launchIdsAhead: 16 });
     const { launchpad } = pad;
     await addWorkflows(launchpad, [fanOutAndIn(size)]);
     const changes = fwAction({ update_spec: { found: 1 }, mod_spec: [{ _push: { all: 2 } }] });
@@ -54,7 +55,7 @@ for (const size of SIZES) {
 }
 
 test('the last rocket of a workflow, and one alone', async () => {
-  await using pad = await testPad({ monitorCommands: true });
+  await using pad = await testPad({ monitorCommands: true, launchIdsAhead: 16 });
   const { launchpad } = pad;
   await addWorkflows(launchpad, [fanOutAndIn(3)]);
   for (let i = 0; i < 3; i++) {
@@ -63,4 +64,29 @@ test('the last rocket of a workflow, and one alone', async () => {
     expect(cost.roundTrips).toBeLessThanOrEqual(8);
   }
   expect((await launchpad.workflows.findOne({}))?.state).toBe('COMPLETED');
+});
+
+test('a worker that flies rocket after rocket: 6 commands for a Firework alone, 7 where others are awaited too', async () => {
+  await using pad = await testPad({ monitorCommands: true, launchIdsAhead: 16 });
+  const { launchpad } = pad;
+  const spec = { _tasks: [{ _fw_name: 'ScriptTask', script: 'true' }] };
+  const costs = async (rockets: number) => {
+    const all: number[] = [];
+    for (let i = 0; i < rockets; i++)
+      all.push((await rocketCost(launchpad, fwAction({ stored_data: { i } }), 'COMPLETED')).commands.length);
+    return all.sort((a, b) => a - b);
+  };
+  await addWorkflows(
+    launchpad,
+    Array.from({ length: 20 }, () => newWorkflow({ spec })),
+  );
+  const alone = await costs(20);
+  // Now and then ids are reserved.
+  expect({ usual: alone[10], most: alone[19] }).toEqual({ usual: 6, most: 8 });
+  await addWorkflows(launchpad, [fanOutAndIn(32)]);
+  await costs(1);
+  const many = await costs(20);
+  // Now and then one looks around for others that are open.
+  expect({ usual: many[10], dear: (many[19] as number) > 12 }).toEqual({ usual: 7, dear: false });
+  expect(await violations(launchpad)).toEqual([]);
 });

@@ -7,8 +7,10 @@ import { type Logger, silent } from '../log.ts';
 import { MINUTE, SECOND } from '../wait.ts';
 import { mongodbDriver } from './driver.ts';
 import { createIndexes } from './indexes.ts';
+import { LaunchIds } from './launch_ids.ts';
 import { LOCK_MANNERS, type LockManners, type OwnLocks } from './lock.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
+import { StillOpen } from './still_open.ts';
 
 export interface LaunchPadOptions {
   /** How long to look for the server before giving up. */
@@ -18,6 +20,8 @@ export interface LaunchPadOptions {
   monitorCommands?: boolean;
   log?: Logger;
   lock?: Partial<LockManners>;
+  /** How many launch ids are reserved at once, at most. More than 1 is for workers: it leaves gaps. */
+  launchIdsAhead?: number;
 }
 
 export class LaunchPad implements AsyncDisposable {
@@ -32,12 +36,15 @@ export class LaunchPad implements AsyncDisposable {
     taken: 0,
   };
 
+  readonly stillOpen = new StillOpen();
+
   private constructor(
     readonly client: MongoClient,
     readonly db: Db,
     readonly settings: LaunchPadSettings,
     readonly log: Logger,
     readonly lock: LockManners,
+    readonly launchIds: LaunchIds,
   ) {
     this.fireworks = db.collection('fireworks');
     this.launches = db.collection('launches');
@@ -55,7 +62,14 @@ export class LaunchPad implements AsyncDisposable {
       const db = client.db(settings.name);
       await db.command({ ping: 1 });
       const lock = { ...LOCK_MANNERS, ...o.lock };
-      const launchpad = new LaunchPad(client, db, settings, o.log ?? silent, lock);
+      const launchpad = new LaunchPad(
+        client,
+        db,
+        settings,
+        o.log ?? silent,
+        lock,
+        new LaunchIds(o.launchIdsAhead ?? 1),
+      );
       // The greetings need no password; the first real command does.
       await launchpad.workflows.findOne({}, { projection: { _id: 1 } });
       return launchpad;

@@ -52,12 +52,17 @@ export interface Lock {
  * A crash while holding it leaves `locked: true`; the next one who waits breaks it after `expiresMs` and repairs. When only
  * the server was away, and this connection finds its own lock that it could not give back, it takes it over at once.
  */
-export async function takeLock(launchpad: LaunchPad, fwId: number, projection: Document): Promise<Lock> {
+export async function takeLock(
+  launchpad: LaunchPad,
+  fwId: number,
+  projection: Document,
+  workflowId?: unknown,
+): Promise<Lock> {
   const { locks } = launchpad;
   const lockedBy = `${locks.name}/${++locks.taken}`;
   locks.live.add(lockedBy);
   try {
-    return await take(launchpad, fwId, projection, lockedBy);
+    return await take(launchpad, fwId, projection, lockedBy, workflowId);
   } catch (thrown) {
     locks.live.delete(lockedBy);
     throw thrown;
@@ -69,20 +74,22 @@ async function take(
   fwId: number,
   projection: Document,
   lockedBy: string,
+  workflowId: unknown,
 ): Promise<Lock> {
   const { workflows, lock, locks } = launchpad;
+  // By its own id, where it is known, a workflow of thousands is found without looking through its list.
+  const which = workflowId === undefined ? { nodes: fwId } : { _id: workflowId as never };
   const asked = { projection, returnDocument: 'after' } as const;
   const mark = () => ({ $set: { locked: true, locked_by: lockedBy, locked_on: new Date() } });
   let seen: string | null = null;
   let since = Date.now();
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 1.6, LONGEST_WAIT_MS)) {
-    const free = { nodes: fwId, locked: { $exists: false } };
+    const free = { ...which, locked: { $exists: false } };
     const workflow = await workflows.findOneAndUpdate(free, mark(), asked);
     if (workflow) return { workflow, lockedBy, broken: false };
-    const held = await workflows.findOne(
-      { nodes: fwId },
-      { projection: { updated_on: 1, locked: 1, locked_by: 1, locked_on: 1 } },
-    );
+    const held = await workflows.findOne(which, {
+      projection: { updated_on: 1, locked: 1, locked_by: 1, locked_on: 1 },
+    });
     if (!held) throw new BorealisError(`No workflow has a Firework with fw_id ${fwId}`);
     const now = [held.updated_on, held.locked_on]
       .map((at) => at?.valueOf())

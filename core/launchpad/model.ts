@@ -209,6 +209,11 @@ export function changesSpecs(action: FWAction): boolean {
   return Object.keys(action.update_spec).length > 0 || action.mod_spec.length > 0;
 }
 
+/** True when nothing in the workflow changes by the action: it only stores data, or leaves Firetasks out. */
+export function changesNothing(action: FWAction): boolean {
+  return !changesSpecs(action) && !endsFirework({ ...action, exit: false });
+}
+
 /** True when the action ends its Firework: no later Firetask runs (`FWAction.skip_remaining_tasks`). */
 export function endsFirework(action: FWAction): boolean {
   const grows = action.detours.length + action.additions.length + action.append_wfs.length > 0;

@@ -22,7 +22,7 @@ import { releaseLock, renewLock, takeLock, UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
 import { workflowState } from './states.ts';
 import { type Others, othersThan } from './surroundings.ts';
-import { type Doc, numberOf, plain, TYPED } from './values.ts';
+import { type Doc, isoTime, numberOf, plain, TYPED } from './values.ts';
 
 const NODE_FIELDS = {
   fw_id: 1,
@@ -58,6 +58,8 @@ export class OpenWorkflow {
   readonly #closed = new AbortController();
   #renewing: Promise<void> = Promise.resolve();
   #whole = false;
+  /** Every write found its Firework as it was read. */
+  #undisturbed = true;
   /** `commit` has begun: what it wrote may be half of it. */
   #writing = false;
   #others: { changing: readonly number[]; answer: Promise<Others> } | null = null;
@@ -69,19 +71,28 @@ export class OpenWorkflow {
     public state: State,
   ) {}
 
-  /** Takes the lock of the workflow of `fwId`. Whoever opens it must `commit` or `abandon` it. */
-  static async open(launchpad: LaunchPad, fwId: number): Promise<OpenWorkflow> {
+  /**
+   * Takes the lock of the workflow of `fwId`, and reads the states of `glance` with it, those of its Fireworks that are there.
+   * Whoever opens it must `commit` or `abandon` it.
+   */
+  static async open(
+    launchpad: LaunchPad,
+    fwId: number,
+    o: { workflowId?: unknown; glance?: readonly number[] } = {},
+  ): Promise<OpenWorkflow> {
+    const { workflowId, glance = [] } = o;
     const fields = {
       state: 1,
       grew: 1,
       [`links.${fwId}`]: 1,
       [`parent_links.${fwId}`]: 1,
-      [`fw_states.${fwId}`]: 1,
+      ...Object.fromEntries([fwId, ...glance].map((id) => [`fw_states.${id}`, 1])),
     };
-    const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields);
+    const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields, workflowId);
     const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
     workflow.#renewing = renewLock(launchpad, document._id, lockedBy, workflow.#closed.signal);
     workflow.#take(document, [fwId]);
+    for (const id of glance) if (document.fw_states?.[id] !== undefined) workflow.#takeState(document, id);
     try {
       if (broken || document.grew) await workflow.repair();
     } catch (thrown) {
@@ -137,6 +148,16 @@ export class OpenWorkflow {
   /** The state that the workflow document has for a Firework (`fw_states`). */
   stateOf(id: number): State {
     return this.#known(this.#states, id);
+  }
+
+  /** Whether a Firework is known not to have ended, so that what waits for it waits on. */
+  isOpen(id: number): boolean {
+    const state = this.#states.get(id);
+    return state !== undefined && state !== 'COMPLETED' && state !== 'FIZZLED';
+  }
+
+  isWaiting(id: number): boolean {
+    return this.#states.get(id) === 'WAITING';
   }
 
   node(id: number): Node {
@@ -338,11 +359,39 @@ export class OpenWorkflow {
     }
   }
 
-  /** Writes what changed, `fwId` last of the Fireworks, and gives the lock back. */
-  async commit(fwId: number): Promise<void> {
+  /**
+   * Writes what changed, `fwId` last of the Fireworks, and gives the lock back. False when somebody changed one of these
+   * Fireworks meanwhile without the lock, as people who pause and workers who claim do: that one was left as it is.
+   */
+  async commit(fwId: number): Promise<boolean> {
     const state = this.#newState();
     state.catch(() => {});
     const held = (await this.#grow(fwId, state)) && (await this.#change(fwId, state));
+    await this.#giveBack(fwId, held);
+    return held && this.#undisturbed;
+  }
+
+  /**
+   * The end of a Firework that changes nothing but itself: what waits for it waits for others too, which are open still.
+   * Two writes instead of all that `commit` does. False, and nothing is written, when the Firework is not what it was.
+   */
+  async endQuietly(fwId: number, launchId: number): Promise<boolean> {
+    this.#writing = true;
+    const { matchedCount } = await this.launchpad.fireworks.updateOne(
+      { fw_id: fwId, state: 'RUNNING', launches: launchId },
+      { $set: { state: 'COMPLETED', updated_on: isoTime() } },
+    );
+    this.#writing = matchedCount > 0;
+    if (!this.#writing) return false;
+    this.#states.set(fwId, 'COMPLETED');
+    const $set = this.#workflowChanges(this.state);
+    const held = await this.#updateWorkflow({ $set, $unset: UNLOCK });
+    await this.#giveBack(fwId, held);
+    return true;
+  }
+
+  /** After the last write, with which the lock was given back, if it was `held`. */
+  async #giveBack(fwId: number, held: boolean): Promise<void> {
     await this.#close();
     this.launchpad.locks.live.delete(this.lockedBy);
     if (held) return;
@@ -368,7 +417,11 @@ export class OpenWorkflow {
     const own = this.#nodes.get(fwId);
     const writes = writesOf(own ? [...others, own] : others);
     this.#writing = true;
-    if (writes.length > 0) await this.launchpad.fireworks.bulkWrite(writes, { ordered: true });
+    if (writes.length > 0) {
+      const { matchedCount } = await this.launchpad.fireworks.bulkWrite(writes, { ordered: true });
+      this.#undisturbed =
+        matchedCount === [...this.#nodes.values()].filter((node) => node.changed.size > 0).length;
+    }
     const $unset = { ...UNLOCK, grew: '' } as const;
     if (this.#fresh.size > 0) return await this.#updateWorkflow({ $unset });
     return await this.#updateWorkflow({ $set: this.#workflowChanges(await state), $unset });
@@ -393,7 +446,12 @@ export class OpenWorkflow {
 
   /** Whether the workflow's state can only be what it was, once Fireworks like `fwId` went on and became COMPLETED. */
   lasts(fwId: number): boolean {
-    return LASTING.includes(this.state) && this.children(fwId).length > 0;
+    return this.hasLastingState && this.children(fwId).length > 0;
+  }
+
+  /** The workflow is in a state that lasts while something in it goes on. */
+  get hasLastingState(): boolean {
+    return LASTING.includes(this.state);
   }
 
   /**

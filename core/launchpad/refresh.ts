@@ -6,7 +6,7 @@ import { changesSpecs, type FWAction, parseFWAction, type State } from './model.
 import { OpenWorkflow } from './open_workflow.ts';
 import { isDone, isHeld, type LaunchState, refreshedState, representativeLaunch } from './states.ts';
 import { storedAction } from './stored_action.ts';
-import { waitingForOthers } from './surroundings.ts';
+import { othersAwaited } from './surroundings.ts';
 import { type Doc, isDoc, numberOf, TYPED } from './values.ts';
 
 /** Recomputes the state of `fwId` under the lock of its workflow, and of everything that depends on it. */
@@ -17,8 +17,8 @@ export async function refreshFirework(launchpad: LaunchPad, fwId: number): Promi
 /** Children that are asked about one by one; more are looked up in the whole workflow, which costs no more then. */
 const FEW = 200;
 
-/** What is known of children before they are refreshed: those that wait for another parent of theirs. */
-const waiting = new WeakMap<OpenWorkflow, Promise<Set<number>>>();
+/** What is known of children before they are refreshed: for which other parents of theirs they wait. */
+const awaited = new WeakMap<OpenWorkflow, Promise<Map<number, number[]>>>();
 
 /** Reads in one round trip what the end of `fwId` needs: itself, its children, and what they and the workflow depend on. */
 export async function prepare(
@@ -29,10 +29,8 @@ export async function prepare(
   const children = [...new Set(workflow.children(fwId))];
   const few = children.length > 0 && children.length <= FEW;
   const asked =
-    few && end.state === 'COMPLETED'
-      ? waitingForOthers(workflow.launchpad, workflow.id, fwId, children)
-      : null;
-  if (asked) waiting.set(workflow, asked);
+    few && end.state === 'COMPLETED' ? othersAwaited(workflow.launchpad, workflow.id, fwId, children) : null;
+  if (asked) awaited.set(workflow, asked);
   if (end.state === 'FIZZLED' || !workflow.lasts(fwId))
     workflow.foreseeState([fwId, ...(few ? children : [])]);
   const specs = end.state === 'COMPLETED' && end.action !== null && changesSpecs(end.action);
@@ -93,24 +91,24 @@ async function refreshChildren(workflow: OpenWorkflow, fwId: number): Promise<vo
     if (!simple) await refresh(workflow, child);
     else if (isHeld(node.state)) workflow.setWorkflowState(child, node.state);
     else {
-      const ready = !others.has(child) && isDone(workflow.stateOf(fwId), false);
+      const ready = !others.get(child)?.length && isDone(workflow.stateOf(fwId), false);
       workflow.setState(child, ready ? 'READY' : 'WAITING');
     }
   }
 }
 
-/** Those of `children` that wait for other parents; null when what is stored does not tell, or there are too many. */
+/** For which other parents `children` wait; null when what is stored does not tell, or there are too many. */
 async function othersOf(
   workflow: OpenWorkflow,
   fwId: number,
   children: number[],
-): Promise<Set<number> | null> {
+): Promise<ReadonlyMap<number, number[]> | null> {
   if (workflow.changedBeside(fwId) || children.length > FEW) return null;
   // They wait for this one: it does not matter for whom else.
-  if (workflow.stateOf(fwId) !== 'COMPLETED') return new Set();
-  const prepared = waiting.get(workflow);
-  waiting.delete(workflow);
-  return await (prepared ?? waitingForOthers(workflow.launchpad, workflow.id, fwId, children));
+  if (workflow.stateOf(fwId) !== 'COMPLETED') return new Map();
+  const prepared = awaited.get(workflow);
+  awaited.delete(workflow);
+  return await (prepared ?? othersAwaited(workflow.launchpad, workflow.id, fwId, children));
 }
 
 async function launchStates({ launchpad }: OpenWorkflow, ids: readonly number[]): Promise<LaunchState[]> {

@@ -40,8 +40,19 @@ export async function rerun(launchpad: LaunchPad, fwId: number, o: RerunOptions 
   const rerunIds: number[] = [];
   const skip = ['ARCHIVED', 'DEFUSED', ...(o.recover === undefined ? ['WAITING'] : [])];
   if (!skip.includes(firework.state)) {
-    const archived = await OpenWorkflow.change(launchpad, fwId, (workflow) => rerunIn(workflow, fwId));
-    await endRunning(launchpad, archived);
+    const archived = new Set<number>();
+    // A rocket may begin or end meanwhile, without the lock: then what it changed is rerun too.
+    for (let done = false; !done; ) {
+      const workflow = await OpenWorkflow.open(launchpad, fwId);
+      try {
+        for (const launchId of await rerunIn(workflow, fwId)) archived.add(launchId);
+        done = await workflow.commit(fwId);
+      } catch (thrown) {
+        await workflow.abandon();
+        throw thrown;
+      }
+    }
+    await endRunning(launchpad, [...archived]);
     rerunIds.push(fwId);
   }
   for (const other of sharing)

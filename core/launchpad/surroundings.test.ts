@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { addWorkflows, newWorkflow } from './add.ts';
 import type { LaunchPad } from './launchpad.ts';
 import type { State } from './model.ts';
-import { othersThan, waitingForOthers } from './surroundings.ts';
+import { othersAwaited, othersThan } from './surroundings.ts';
 import { testPad } from './test_pad.ts';
 
 /** 1 -> 2, 3, 4; 2, 3 -> 5; 4 -> 6. */
@@ -18,16 +18,26 @@ async function workflowIn(launchpad: LaunchPad, states: Record<number, State>): 
   return found?._id;
 }
 
-test.each<[string, Record<number, State>, number, number[], number[]]>([
-  ['nobody else', { 1: 'RUNNING' }, 1, [2, 3, 4], []],
-  ['one that runs', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'RUNNING' }, 2, [5], [5]],
-  ['one that is done', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'COMPLETED' }, 2, [5], []],
-  ['one that failed', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'FIZZLED' }, 2, [5], [5]],
+test.each<[string, Record<number, State>, number, number[], [number, number[]][]]>([
+  [
+    'nobody else',
+    { 1: 'RUNNING' },
+    1,
+    [2, 3, 4],
+    [
+      [2, []],
+      [3, []],
+      [4, []],
+    ],
+  ],
+  ['one that runs', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'RUNNING' }, 2, [5], [[5, [3]]]],
+  ['one that is done', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'COMPLETED' }, 2, [5], [[5, []]]],
+  ['one that failed', { 1: 'COMPLETED', 2: 'RUNNING', 3: 'FIZZLED' }, 2, [5], [[5, [3]]]],
   ['no children', {}, 6, [], []],
 ])('children wait for %s', async (_, states, parent, children, waiting) => {
   await using pad = await testPad();
   const id = await workflowIn(pad.launchpad, states);
-  expect([...(await waitingForOthers(pad.launchpad, id, parent, children))]).toEqual(waiting);
+  expect([...(await othersAwaited(pad.launchpad, id, parent, children))]).toEqual(waiting);
 });
 
 test('what a workflow has beside those that change', async () => {

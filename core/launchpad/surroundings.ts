@@ -5,6 +5,7 @@
 import type { Document } from 'mongodb';
 import type { LaunchPad } from './launchpad.ts';
 import type { State } from './model.ts';
+import { SAMPLE } from './still_open.ts';
 
 /** The entries {k: id, v: state} of `fw_states` for which `condition` holds. */
 const statesWhere = (condition: Document): Document => ({
@@ -21,16 +22,16 @@ const asked = async (launchpad: LaunchPad, id: unknown, stages: Document[]): Pro
 };
 
 /**
- * Of `children` of Firework `parent` those that wait for another parent, one that is not COMPLETED. One short answer,
- * however many parents a join has.
+ * For each of `children` of Firework `parent` other parents of it that are not COMPLETED: a few, in no order, of however many
+ * there are. Those without any wait for `parent` alone.
  */
-export async function waitingForOthers(
+export async function othersAwaited(
   launchpad: LaunchPad,
   workflowId: unknown,
   parent: number,
   children: readonly number[],
-): Promise<Set<number>> {
-  if (children.length === 0) return new Set();
+): Promise<Map<number, number[]>> {
+  if (children.length === 0) return new Map();
   const others = { $and: [{ $ne: ['$$s.v', 'COMPLETED'] }, { $ne: ['$$s.k', String(parent)] }] };
   const parentsOf = (child: number): Document => ({
     $map: { input: { $ifNull: [`$parent_links.${child}`, []] }, as: 'p', in: { $toString: '$$p' } },
@@ -44,11 +45,19 @@ export async function waitingForOthers(
     },
     {
       $project: Object.fromEntries(
-        children.map((child) => [`c${child}`, { $size: { $setIntersection: [`$c${child}`, '$open'] } }]),
+        // The last ones: what was added last is taken last, among equals.
+        children.map((child) => [
+          `c${child}`,
+          { $slice: [{ $setIntersection: [`$c${child}`, '$open'] }, -SAMPLE] },
+        ]),
       ),
     },
   ]);
-  return new Set(children.filter((child) => Number(answer[`c${child}`]) > 0));
+  const open = new Map(
+    children.map((child) => [child, ((answer[`c${child}`] ?? []) as string[]).map(Number)]),
+  );
+  launchpad.stillOpen.rememberParents(workflowId, open);
+  return open;
 }
 
 /** What the state of a workflow depends on, beside the Fireworks that are being changed. */
@@ -93,16 +102,21 @@ export async function othersThan(
         states: { $setUnion: [pick('$others', 'v'), []] },
         fizzled: pick(where('v', 'FIZZLED'), 'k'),
         open: {
-          $size: { $setDifference: ['$leaves', { $setUnion: [pick(where('v', 'COMPLETED'), 'k'), own] }] },
+          $slice: [
+            { $setDifference: ['$leaves', { $setUnion: [pick(where('v', 'COMPLETED'), 'k'), own] }] },
+            -SAMPLE,
+          ],
         },
         leaves: { $setIntersection: ['$leaves', own] },
       },
     },
   ]);
+  const open = ((answer.open ?? []) as string[]).map(Number);
+  launchpad.stillOpen.rememberLeaves(workflowId, open);
   return {
     states: (answer.states ?? []) as State[],
     fizzled: ((answer.fizzled ?? []) as string[]).map(Number),
-    leavesCompleted: Number(answer.open ?? 0) === 0,
+    leavesCompleted: open.length === 0,
     leaves: ((answer.leaves ?? []) as string[]).map(Number),
   };
 }

@@ -3,7 +3,7 @@
  * power cut does. It understands of MongoDB's protocol only where a message ends.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { LaunchPad } from './launchpad.ts';
+import { LaunchPad, type LaunchPadOptions } from './launchpad.ts';
 import { type LaunchPadSettings, launchPadSettings } from './settings.ts';
 
 /** A message that is held, with the connection that it is on. */
@@ -24,7 +24,7 @@ export interface Wire extends AsyncDisposable {
 }
 
 /** Lays a wire to the server of `settings` and connects over it. */
-export async function wireTo(settings: LaunchPadSettings): Promise<Wire> {
+export async function wireTo(settings: LaunchPadSettings, o: LaunchPadOptions = {}): Promise<Wire> {
   const { hostname, port } = new URL(settings.host.replace(/^mongodb/, 'http'));
   const waiting: { words: string[]; arrived: (held: Held) => void }[] = [];
   const open = new Set<Socket>();
@@ -73,7 +73,7 @@ export async function wireTo(settings: LaunchPadSettings): Promise<Wire> {
   // Looks for the server again at once, for tests that mend the wire.
   const mongoclient_kwargs = { minHeartbeatFrequencyMS: 20 };
   const over = launchPadSettings({ host, uri_mode: true, name: settings.name, mongoclient_kwargs }, 'test');
-  const launchpad = await LaunchPad.open(over, { serverSelectionTimeoutMs: 500 });
+  const launchpad = await LaunchPad.open(over, { serverSelectionTimeoutMs: 500, ...o });
   return {
     launchpad,
     cut,
