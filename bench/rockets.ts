@@ -7,7 +7,7 @@ import {
   type Doc,
   type FWorker,
   fwAction,
-  type LaunchPad,
+  LaunchPad,
   newWorkflow,
 } from '../core/launchpad/index.ts';
 import { sleep } from '../core/wait.ts';
@@ -82,7 +82,7 @@ function rockets(f: Flights, how: 'script' | 'launchpad'): Bench {
       };
       const ours = {
         script: () => flyOn(machine, `worker-${run++}`, f.count),
-        launchpad: () => turnOver(launchpad, f.count),
+        launchpad: () => turnOver(machine, f.count),
       };
       return {
         ours: () => flown(ours[how]),
@@ -103,11 +103,13 @@ async function flyOn(machine: OneMachine, name: string, count: number): Promise<
   if ((await worker.process.exited) !== 0) throw new Error(await worker.said());
 }
 
-/** Claims and completes, without a rocket in between. */
-async function turnOver(launchpad: LaunchPad, count: number): Promise<void> {
+/** Claims and completes as a worker does, without a rocket in between. */
+async function turnOver(machine: OneMachine, count: number): Promise<void> {
   const fworker: FWorker = { name: 'bench', category: '', query: {}, env: {} };
+  const launchDir = (id: number) => join('/tmp', `launcher_${id}`);
+  await using launchpad = await LaunchPad.open(machine.launchpad.settings, { launchIdsAhead: 16 });
   for (let i = 0; i < count; i++) {
-    const claimed = await claim(launchpad, fworker, { launchDir: (id) => join('/tmp', `launcher_${id}`) });
+    const claimed = await claim(launchpad, fworker, { launchDir, begins: true });
     if (!claimed) throw new Error(`Nothing was READY after ${i} rockets`);
     await complete(launchpad, claimed, fwAction(), 'COMPLETED');
   }
