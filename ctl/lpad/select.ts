@@ -73,6 +73,9 @@ export async function workflowIds(launchpad: LaunchPad, query: Doc, order: Order
   return found;
 }
 
+/** The driver holds all that it made of a batch until the next one: batches as large as a message would be most of the memory. */
+const BATCH = 1000;
+
 /** Matching documents with only `field`. */
 function ordered(
   collection: LaunchPad['fireworks'],
@@ -83,19 +86,20 @@ function ordered(
   const projection = { [field]: field === 'nodes' ? { $slice: 1 } : 1, _id: 0 } as Document;
   if (field === 'nodes') projection.name = 1;
   if (sort !== 'updated_on') {
-    const cursor = collection.find(query as Document, { projection });
+    const cursor = collection.find(query as Document, { projection, batchSize: BATCH });
     if (sort) cursor.sort({ [sort]: direction });
     return cursor.limit(limit);
   }
   // Python writes BSON dates where it pauses or defuses, and strings everywhere else: they are compared as dates.
   const asDate = { $convert: { input: '$updated_on', to: 'date', onError: '$updated_on' } };
-  return collection.aggregate([
+  const stages = [
     { $match: query },
     { $project: { [field]: 1, updated_on: 1 } },
     { $set: { updated_on: asDate } },
     { $sort: { updated_on: direction } },
     ...(limit > 0 ? [{ $limit: limit }] : []),
-  ]);
+  ];
+  return collection.aggregate(stages, { batchSize: BATCH });
 }
 
 /** How many match; no more than the limit are counted. */
@@ -109,6 +113,7 @@ const CHUNK = 2000;
 export async function idsByLaunch(launchpad: LaunchPad, query: Doc, order: Order): Promise<number[]> {
   const launches = launchpad.launches.find(query as Document, {
     projection: { launch_id: 1, fw_id: 1, _id: 0 },
+    batchSize: BATCH,
   });
   const byFirework = new Map<number, number[]>();
   for await (const launch of launches) {

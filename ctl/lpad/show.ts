@@ -1,7 +1,7 @@
 /** How `lpad` prints data: JSON as Python's `json.dump(indent=4)` or YAML, each item as soon as it is there. */
 import { isDoc, plain, toJson } from '../../core/launchpad/index.ts';
 import { isDouble, isInt32, isLong } from '../../core/launchpad/values.ts';
-import { print, printLine } from '../output.ts';
+import { print } from '../output.ts';
 
 /** A date as Python's `isoformat` writes it: no zone, microseconds unless they are none. */
 export function pythonDate(at: Date): string {
@@ -49,40 +49,82 @@ export async function pythonYaml(value: unknown): Promise<string> {
   });
 }
 
+/** Written at once from this many characters on: one call of the system for each of 50,000 numbers takes longer than all else. */
+const PIECE = 16 * 1024;
+
+/** Calls `work` with a way to print that gathers small pieces. What was gathered is printed also when `work` fails. */
+async function gathering(work: (say: (text: string) => void) => Promise<void>): Promise<void> {
+  let gathered = '';
+  const flush = () => {
+    print(gathered);
+    gathered = '';
+  };
+  try {
+    await work((text) => {
+      gathered += text;
+      if (gathered.length >= PIECE) flush();
+    });
+  } finally {
+    flush();
+  }
+}
+
+/** How much memory garbage may take before it is collected: left alone it grows to several times what is in use. */
+const GARBAGE_BYTES = 64 * 2 ** 20;
+
+async function* swept<T>(items: AsyncIterable<T> | Iterable<T>): AsyncGenerator<T> {
+  let after = process.memoryUsage.rss();
+  for await (const item of items) {
+    yield item;
+    if (process.memoryUsage.rss() < after + GARBAGE_BYTES) continue;
+    Bun.gc(true);
+    after = process.memoryUsage.rss();
+  }
+}
+
 /**
- * Prints what a query found: one item as itself, none or several as a list. Only one item is held in memory.
+ * Prints what a query found: one item as itself, none or several as a list. Few items are held in memory.
  */
 export async function show(
   items: AsyncIterable<unknown> | Iterable<unknown>,
   output: 'json' | 'yaml',
 ): Promise<void> {
+  await gathering((say) => showTo(say, items, output));
+}
+
+async function showTo(
+  say: (text: string) => void,
+  items: AsyncIterable<unknown> | Iterable<unknown>,
+  output: 'json' | 'yaml',
+): Promise<void> {
   let first: { item: unknown } | undefined;
   let number = 0;
-  for await (const item of items) {
+  for await (const item of swept(items)) {
     number++;
     if (number === 1) {
       first = { item };
       continue;
     }
     if (first) {
-      print(output === 'json' ? `[\n    ${pythonJson(first.item, 1)}` : await pythonYaml([first.item]));
+      say(output === 'json' ? `[\n    ${pythonJson(first.item, 1)}` : await pythonYaml([first.item]));
       first = undefined;
     }
-    print(output === 'json' ? `,\n    ${pythonJson(item, 1)}` : await pythonYaml([item]));
+    say(output === 'json' ? `,\n    ${pythonJson(item, 1)}` : await pythonYaml([item]));
   }
-  if (number > 1) printLine(output === 'json' ? '\n]' : '');
-  else if (first && output === 'json') printLine(pythonJson(first.item));
+  if (number > 1) say(output === 'json' ? '\n]\n' : '\n');
+  else if (first && output === 'json') say(`${pythonJson(first.item)}\n`);
   // Python's YAML ends a lone number with three dots.
-  else if (first)
-    printLine(`${await pythonYaml(first.item)}${typeof first.item === 'number' ? '...\n' : ''}`);
-  else printLine(output === 'json' ? '[]' : '[]\n');
+  else if (first) say(`${await pythonYaml(first.item)}${typeof first.item === 'number' ? '...\n' : ''}\n`);
+  else say(output === 'json' ? '[]\n' : '[]\n\n');
 }
 
 /** Prints a JSON list, however many items there are, each as soon as it is there: for `--json`. */
 export async function showList(items: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
-  let number = 0;
-  for await (const item of items) print(`${number++ === 0 ? '[' : ','}\n    ${pythonJson(item, 1)}`);
-  printLine(number === 0 ? '[]' : '\n]');
+  await gathering(async (say) => {
+    let number = 0;
+    for await (const item of items) say(`${number++ === 0 ? '[' : ','}\n    ${pythonJson(item, 1)}`);
+    say(number === 0 ? '[]\n' : '\n]\n');
+  });
 }
 
 /** `{1: 4, 2: 5}`: how FireWorks tells which new fw_id each old one became. */
