@@ -35,7 +35,7 @@ const NODE_FIELDS = {
 };
 
 /** How many ids one query names at most. */
-const CHUNK = 5000;
+const CHUNK = 20_000;
 
 /** States of a workflow that last while something in it goes on. */
 const LASTING: readonly State[] = ['RUNNING', 'FIZZLED', 'DEFUSED', 'PAUSED'];
