@@ -1,13 +1,15 @@
 /** Fireworks as `lpad get_fws` shows them (`Firework.to_dict` without what the level leaves out). */
 import type { Document } from 'mongodb';
+import { mongodbDriver } from '../../core/launchpad/driver.ts';
 import { type Doc, isDoc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
 import { storedAction } from '../../core/launchpad/stored_action.ts';
 import { show } from './show.ts';
 
 export type Level = 'less' | 'more' | 'all';
 
-/** How many are read together. Few where specs are shown: each may have megabytes. */
+/** How many are read together, and how many bytes of them: specs and actions may have megabytes. */
 const CHUNKS: Record<Level, number> = { less: 500, more: 100, all: 25 };
+const CHUNK_BYTES = 4 * 2 ** 20;
 
 /** Prints Fireworks as `-d` says: `ids`, `count`, or documents (`reservations` is `all`, as in FireWorks). */
 export async function showFireworks(
@@ -33,9 +35,11 @@ export async function* fireworkDicts(
   const projection: Document = { _id: 0 };
   if (level !== 'all') projection.spec = 0;
   if (level === 'less') Object.assign(projection, { launches: 0, archived_launches: 0 });
-  const chunk = CHUNKS[level];
-  for (let i = 0; i < ids.length; i += chunk) {
+  const { BSON } = await mongodbDriver();
+  let chunk = level === 'all' ? 1 : CHUNKS[level];
+  for (let i = 0; i < ids.length; ) {
     const part = ids.slice(i, i + chunk);
+    i += part.length;
     const found = new Map<number, Doc>();
     for await (const doc of launchpad.fireworks.find({ fw_id: { $in: part } }, { projection, ...TYPED }))
       found.set(numberOf(doc.fw_id), doc);
@@ -44,6 +48,12 @@ export async function* fireworkDicts(
       const doc = found.get(id);
       if (doc) yield await withActions(launchpad, fireworkDict(doc, level, launches));
     }
+    // The next ones will be about as large as these, or twice.
+    if (level !== 'all') continue;
+    const read = [...found.values(), ...launches.values()];
+    const bytes = read.reduce((sum, doc) => sum + BSON.calculateObjectSize(doc), 0);
+    const fitting = Math.floor((CHUNK_BYTES * part.length) / Math.max(bytes, 1));
+    chunk = Math.max(1, Math.min(fitting, chunk * 2, CHUNKS.all));
   }
 }
 
