@@ -5,8 +5,9 @@ import { join } from 'node:path';
 /**
  * A Firework whose task holds a lock while any process of it lives (the kernel gives the lock back, however they end), and
  * says in the machine's file `twice` when somebody holds it already. `began.ID` and `ended.ID` get a line for each run.
+ * It takes `seconds`: a number, or what the shell makes one of.
  */
-export const exclusiveStep = (id: number, seconds: number) => ({
+export const exclusiveStep = (id: number, seconds: number | string) => ({
   fw_id: id,
   name: `step ${id}`,
   spec: {
