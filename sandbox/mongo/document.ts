@@ -264,9 +264,29 @@ function walk(bytes: Buffer, visit: (at: number, from: number, end: number) => b
   }
 }
 
+/** Names met lately, by a sum of their bytes: most documents have the same ones, and to make a string takes longer than all else. */
+const NAMES: string[] = [];
+const MOST_NAMES = 4096;
+
 function nameAt(bytes: Buffer, from: number, to: number): string {
-  for (let i = from; i < to; i++) if ((bytes[i] as number) > 0x7f) return bytes.toString('utf8', from, to);
-  return bytes.toString('latin1', from, to);
+  let sum = 0;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    if (byte > 0x7f) return bytes.toString('utf8', from, to);
+    sum = Math.imul(sum, 31) + byte;
+  }
+  const place = (sum >>> 0) % MOST_NAMES;
+  const known = NAMES[place];
+  if (known !== undefined && isAt(known, bytes, from, to)) return known;
+  const name = bytes.toString('latin1', from, to);
+  NAMES[place] = name;
+  return name;
+}
+
+function isAt(name: string, bytes: Buffer, from: number, to: number): boolean {
+  if (name.length !== to - from) return false;
+  for (let i = from; i < to; i++) if (bytes[i] !== name.charCodeAt(i - from)) return false;
+  return true;
 }
 
 /** How many bytes a value of `type` at `from` takes. */
