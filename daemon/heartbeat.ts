@@ -12,7 +12,7 @@ import type { Logger } from '../core/log.ts';
 import { SECOND, sleep } from '../core/wait.ts';
 
 /** A beat that was not heard is repeated soon: when the LaunchPad is back, it must not look as if this worker had died. */
-const REPEAT_MS = 10 * SECOND;
+export const REPEAT_MS = 10 * SECOND;
 
 /**
  * Tells the LaunchPad that a launch is alive, every `everyMs` and at each checkpoint, for as long as the rocket flies.

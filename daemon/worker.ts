@@ -12,6 +12,7 @@ import { jitter, MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
 import { beforeClaim, type WorkerState, whenIdle } from './moves.ts';
 import type { Stopping } from './stopping.ts';
+import { Suspects } from './suspects.ts';
 
 export interface WorkerOptions {
   idleForRocketsMs: number;
@@ -105,26 +106,22 @@ async function ask(pad: Pad, question: () => Promise<boolean>): Promise<boolean>
 /**
  * Looks for what dead workers left, now and then, and has it rerun. Every worker does, at random times, so that it happens
  * as long as one lives; finding the same at once is harmless, for ending a lost launch is one atomic write.
- *
- * A run is lost when two looks in a row find its heartbeat too old: after the LaunchPad was away for long, the first look
- * finds that of every run, and the second only those whose worker did not come back.
  */
 async function sweepLostRuns(pad: Pad, noMore: AbortSignal, lostRunMs: number): Promise<void> {
   if (lostRunMs === 0) return;
   const everyMs = Math.min(10 * MINUTE, Math.max(SECOND, lostRunMs / 4));
   const expirationSecs = lostRunMs / 1000;
-  let suspects: number[] = [];
+  const suspects = new Suspects(pad.pingMs);
   while (await sleep(jitter(everyMs, 0.5), noMore)) {
     try {
       const seen = await detectLostRuns(pad.launchpad, { expirationSecs });
-      const launchIds = seen.launchIds.filter((id) => suspects.includes(id));
-      suspects = seen.launchIds;
+      const launchIds = suspects.after(seen.launchIds, Date.now());
       if (launchIds.length + seen.inconsistentFwIds.length > 0) await mend(pad, expirationSecs, launchIds);
       const freed = await freeUnstarted(pad.launchpad, expirationSecs);
       if (freed.length > 0)
         pad.log.warning(`Freed Fireworks that a worker took and never began: ${freed.join(', ')}`);
     } catch (thrown) {
-      suspects = [];
+      suspects.forget();
       pad.log.warning(`Looking for lost runs failed: ${messageOf(thrown)}`);
     }
   }

@@ -5,6 +5,7 @@ import { shareLaunch } from './duplicates.ts';
 import { ending, launchDocument } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { type FWorker, fworkerQuery } from './model.ts';
+import { ping } from './ping.ts';
 import { refreshFirework } from './refresh.ts';
 import { type Doc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
 
@@ -141,7 +142,7 @@ async function reserveInstead(
   return reserved;
 }
 
-/** After this long a sweep may have judged a RUNNING Firework without a launch to be left by somebody who died. */
+/** After this long a sweep may have judged a RUNNING Firework, or its launch, to be left by somebody who died. */
 const SOON_MS = 2 * SECOND;
 
 /** Writes the launch of a Firework that is RUNNING with it already. Null: it was taken back, or no workflow names it. */
@@ -205,8 +206,12 @@ async function begin(
   return begun;
 }
 
-const isStillOurs = async ({ fireworks }: LaunchPad, { fwId, launchId }: Claim): Promise<boolean> =>
-  (await fireworks.findOne({ fw_id: fwId, launches: launchId }, { projection: { _id: 1 } })) !== null;
+/** Whether nobody has taken the launch away. Its heartbeat first: a sweep that is on its way does not find it lost then. */
+async function isStillOurs(launchpad: LaunchPad, { fwId, launchId }: Claim): Promise<boolean> {
+  if (!(await ping(launchpad, launchId))) return false;
+  const mine = { fw_id: fwId, launches: launchId };
+  return (await launchpad.fireworks.findOne(mine, { projection: { _id: 1 } })) !== null;
+}
 
 /** Ends a launch whose Firework somebody else has changed, and lets the workflow say what is true. */
 async function takeBack(launchpad: LaunchPad, fwId: number, launch: Document): Promise<void> {
