@@ -1,4 +1,5 @@
 /** Rockets per second, and how fast workflows are added: ours against Python FireWorks on the same one-machine LaunchPad. */
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   addWorkflows,
@@ -20,10 +21,10 @@ const firework = (id: number, name: string): Doc => ({
   spec: { _tasks: [{ _fw_name: 'ScriptTask', script: 'true' }] },
 });
 
-const single = (id: number): Doc => ({ fws: [firework(id, `single ${id}`)], links: {} });
+export const single = (id: number): Doc => ({ fws: [firework(id, `single ${id}`)], links: {} });
 
 /** A root with `wide` children. */
-function fanOut(wide: number): Doc {
+export function fanOut(wide: number): Doc {
   const children = Array.from({ length: wide }, (_, i) => i + 2);
   return {
     fws: [firework(1, 'root'), ...children.map((id) => firework(id, `child ${id}`))],
@@ -60,19 +61,23 @@ interface Flights {
   /** How many rockets are flown and counted. */
   count: number;
   onRequest?: boolean;
+  /** What a round trip to the LaunchPad takes longer than on this machine. */
+  roundTripMs?: number;
+  repeats?: number;
 }
 
-function rockets(f: Flights, how: 'script' | 'launchpad'): Bench {
+export function rockets(f: Flights, how: 'script' | 'launchpad'): Bench {
   const does = how === 'script' ? 'a ScriptTask `true`' : 'claim and complete alone, no task is run';
   return {
     name: `rockets-${how}-${f.name}`,
     about: `${does}; ${f.about}; one worker; peer: Python FireWorks' ${how === 'script' ? 'rapidfire' : 'LaunchPad'}`,
     unit: 'rockets/s',
-    repeats: 3,
+    repeats: f.repeats ?? 3,
     onRequest: f.onRequest,
     async open() {
       const machine = await oneMachine();
       const { launchpad } = machine;
+      const network = f.roundTripMs ? await slowNetwork(machine, f.roundTripMs) : null;
       let run = 0;
       const flown = async (fly: () => Promise<unknown>) => {
         await launchpad.reset();
@@ -87,10 +92,23 @@ function rockets(f: Flights, how: 'script' | 'launchpad'): Bench {
       return {
         ours: () => flown(ours[how]),
         peer: python ? () => flown(() => askPeer(machine, how, String(f.count))) : null,
-        [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
+        async [Symbol.asyncDispose]() {
+          network?.kill();
+          await machine[Symbol.asyncDispose]();
+        },
       };
     },
   };
+}
+
+/** Whoever reads the machine's LaunchPad file from now on is that far from it. */
+async function slowNetwork(machine: OneMachine, roundTripMs: number): Promise<Bun.Subprocess> {
+  const argv = [resolve(import.meta.dir, 'delay.ts'), String(machine.port), String(roundTripMs)];
+  const proxy = Bun.spawn([process.execPath, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const { value } = await proxy.stdout.getReader().read();
+  const settings = { host: '127.0.0.1', port: Number(new TextDecoder().decode(value)), name: 'fireworks' };
+  await writeFile(join(machine.folder, 'my_launchpad.yaml'), JSON.stringify(settings));
+  return proxy;
 }
 
 /** One fireworker, until `count` rockets have landed. */
