@@ -150,13 +150,13 @@ export const benches: Bench[] = [
   lpad({
     name: 'get-fws-all-memory',
     about:
-      'lpad get_fws -d all of 1,200 Fireworks with 50 kB of spec each: bytes printed for a byte of peak memory',
+      'lpad get_fws -d all of 3,600 Fireworks with 50 kB of spec each: bytes printed for a byte of peak memory',
     unit: 'bytes/byte',
     words: ['get_fws', '-d', 'all'],
     prepare: (launchpad) =>
       addWorkflows(
         launchpad,
-        Array.from({ length: 50 }, (_, n) => newWorkflow(workflow(n, { big: BIG }))),
+        Array.from({ length: 150 }, (_, n) => newWorkflow(workflow(n, { big: BIG }))),
       ),
     figure: ({ printedBytes, peakBytes }) => printedBytes / peakBytes,
     repeats: 1,

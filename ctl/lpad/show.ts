@@ -70,7 +70,7 @@ async function gathering(work: (say: (text: string) => void) => Promise<void>): 
 }
 
 /** How much memory garbage may take before it is collected: left alone it grows to several times what is in use. */
-const GARBAGE_BYTES = 64 * 2 ** 20;
+const GARBAGE_BYTES = 32 * 2 ** 20;
 /** To look is 7 µs: too much for each of 100,000 numbers. */
 const LOOK_EVERY_MS = 20;
 
