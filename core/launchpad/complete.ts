@@ -241,6 +241,6 @@ export async function giveUp(
   const { $set } = ending(launch, 'FIZZLED');
   const ended = await launchpad.launches.updateOne(mine, { $set: { action, ...$set } });
   if (ended.matchedCount === 0) return false;
-  await rerun(launchpad, claim.fwId);
+  await rerun(launchpad, claim.fwId, { holding: claim.launchId });
   return true;
 }

@@ -10,6 +10,7 @@ export interface Node {
   /** The state it was read in. */
   readonly stateBefore: State;
   launches: number[];
+  readonly launchesBefore: readonly number[];
   archivedLaunches: number[];
   allowFizzledParents: boolean;
   hasFizzledParents: boolean;
@@ -49,7 +50,11 @@ export function writesOf(nodes: readonly Node[]): AnyBulkWriteOperation<Document
     if (changed.has('spec')) set.spec = node.spec;
     if (changed.has('launches'))
       Object.assign(set, { launches: node.launches, archived_launches: node.archivedLaunches });
-    writes.push({ updateOne: { filter: { fw_id: fwId, state: stateBefore }, update: { $set: set } } });
+    // A rocket that ends without the lock does not keep its Firework from being rerun: what counts then is the launch.
+    const found = changed.has('launches')
+      ? { launches: node.launchesBefore, state: { $in: [stateBefore, 'COMPLETED'] } }
+      : { state: stateBefore };
+    writes.push({ updateOne: { filter: { fw_id: fwId, ...found }, update: { $set: set } } });
   }
   return writes;
 }

@@ -179,6 +179,24 @@ describe('a RUNNING Firework whose launch has ended', () => {
     expect(await firework(pad.launchpad)).toMatchObject({ state: 'READY', archived_launches: [1] });
   });
 
+  test('is not rerun by a sweeper that comes late, when another had it rerun and it flies', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await half(launchpad, { state: 'FIZZLED', action: null, time_end: long });
+    await using wire = await wireTo(pad.settings);
+    const lock = wire.hold('findAndModify', 'locked_by');
+    const sweeping = detectLostRuns(wire.launchpad, { rerun: true });
+    const held = await lock;
+    await detectLostRuns(launchpad, { rerun: true });
+    const again = (await claim(launchpad, worker, dir)) as Claim;
+    held.pass();
+    await sweeping;
+    expect(await firework(launchpad)).toMatchObject({ state: 'RUNNING', launches: [2] });
+    expect(await launchState(launchpad, 2)).toBe('RUNNING');
+    expect(await complete(launchpad, again, fwAction(), 'COMPLETED')).toBe(true);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
   test.each<[string, object, RegExp]>([
     ['a detour that comes too late', fwAction({ detours: [{ spec: { _tasks: [task] } }] }), /cannot detour/],
     ['one that is none', { stored_data: {}, mod_spec: 'push' }, /mod_spec/],

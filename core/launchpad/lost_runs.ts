@@ -66,10 +66,11 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
   }
   const settled = before(Math.min(Math.max(expirationSecs, 0), SETTLE_SECS));
   const inconsistentFwIds: number[] = [];
-  for await (const { fwId, lost } of inconsistent(launchpad, settled, o.query)) {
+  for await (const { fwId, launchId, lost } of inconsistent(launchpad, settled, o.query)) {
     inconsistentFwIds.push(fwId);
     await attempt(launchpad, `Firework ${fwId}`, async () => {
-      if (lost && o.rerun) await rerun(launchpad, fwId);
+      // Many sweep: by now another may have had it rerun, and it may be running.
+      if (lost && o.rerun) await rerun(launchpad, fwId, { holding: launchId });
       else if (o.refresh) await bringEnd(launchpad, fwId);
     });
   }
@@ -149,7 +150,14 @@ async function fizzle(
   const again = rerunThese?.has(own) === true;
   for (const fwId of sharing.map(({ fw_id }) => numberOf(fw_id)))
     if (!again || fwId !== own) await refreshFirework(launchpad, fwId);
-  if (again) await rerun(launchpad, own);
+  if (again) await rerun(launchpad, own, { holding: launchId });
+}
+
+interface Inconsistent {
+  fwId: number;
+  /** The last of its launches, if it has any. */
+  launchId: number | undefined;
+  lost: boolean;
 }
 
 /**
@@ -160,7 +168,7 @@ async function* inconsistent(
   launchpad: LaunchPad,
   settled: string,
   query?: Document,
-): AsyncGenerator<{ fwId: number; lost: boolean }> {
+): AsyncGenerator<Inconsistent> {
   const running = launchpad.fireworks.find(
     { ...query, state: 'RUNNING' },
     { projection: { fw_id: 1, launches: 1, updated_on: 1 } },
@@ -185,7 +193,7 @@ async function* ended(
   { launches }: LaunchPad,
   fireworks: readonly Document[],
   settled: string,
-): AsyncGenerator<{ fwId: number; lost: boolean }> {
+): AsyncGenerator<Inconsistent> {
   if (fireworks.length === 0) return;
   const ids = fireworks.flatMap((firework) => (firework.launches as unknown[]).map(numberOf));
   const found = new Map<number, Ended>();
@@ -216,7 +224,8 @@ async function* ended(
         .sort()
         .at(-1) ?? String(firework.updated_on);
     if (active || last > settled) continue;
-    yield { fwId: numberOf(firework.fw_id), lost: representativeLaunch(own)?.lost ?? true };
+    const [launchId] = (firework.launches as unknown[]).slice(-1).map(numberOf);
+    yield { fwId: numberOf(firework.fw_id), launchId, lost: representativeLaunch(own)?.lost ?? true };
   }
 }
 

@@ -58,8 +58,6 @@ export class OpenWorkflow {
   readonly #closed = new AbortController();
   #renewing: Promise<void> = Promise.resolve();
   #whole = false;
-  /** Every write found its Firework as it was read. */
-  #undisturbed = true;
   /** `commit` has begun: what it wrote may be half of it. */
   #writing = false;
   #others: { changing: readonly number[]; answer: Promise<Others> } | null = null;
@@ -259,6 +257,7 @@ export class OpenWorkflow {
       state,
       stateBefore: state,
       launches: (document.launches ?? []).map(numberOf),
+      launchesBefore: (document.launches ?? []).map(numberOf),
       archivedLaunches: (document.archived_launches ?? []).map(numberOf),
       allowFizzledParents: Boolean(plain(document.spec?._allow_fizzled_parents)),
       hasFizzledParents: document.spec?._fizzled_parents !== undefined,
@@ -359,16 +358,12 @@ export class OpenWorkflow {
     }
   }
 
-  /**
-   * Writes what changed, `fwId` last of the Fireworks, and gives the lock back. False when somebody changed one of these
-   * Fireworks meanwhile without the lock, as people who pause and workers who claim do: that one was left as it is.
-   */
-  async commit(fwId: number): Promise<boolean> {
+  /** Writes what changed, `fwId` last of the Fireworks, and gives the lock back. */
+  async commit(fwId: number): Promise<void> {
     const state = this.#newState();
     state.catch(() => {});
     const held = (await this.#grow(fwId, state)) && (await this.#change(fwId, state));
     await this.#giveBack(fwId, held);
-    return held && this.#undisturbed;
   }
 
   /**
@@ -417,11 +412,7 @@ export class OpenWorkflow {
     const own = this.#nodes.get(fwId);
     const writes = writesOf(own ? [...others, own] : others);
     this.#writing = true;
-    if (writes.length > 0) {
-      const { matchedCount } = await this.launchpad.fireworks.bulkWrite(writes, { ordered: true });
-      this.#undisturbed =
-        matchedCount === [...this.#nodes.values()].filter((node) => node.changed.size > 0).length;
-    }
+    if (writes.length > 0) await this.launchpad.fireworks.bulkWrite(writes, { ordered: true });
     const $unset = { ...UNLOCK, grew: '' } as const;
     if (this.#fresh.size > 0) return await this.#updateWorkflow({ $unset });
     return await this.#updateWorkflow({ $set: this.#workflowChanges(await state), $unset });

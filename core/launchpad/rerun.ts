@@ -13,6 +13,11 @@ export interface RerunOptions {
   recover?: 'last' | number;
   /** Where the recovered run finds its files: in the old folder, copied from there, or (null) nowhere. */
   recoverMode?: 'prev_dir' | 'cp' | null;
+  /**
+   * Only while this is one of its launches: for those who found a run lost, when somebody else may have found it too, and it
+   * runs again.
+   */
+  holding?: number;
 }
 
 /**
@@ -40,24 +45,36 @@ export async function rerun(launchpad: LaunchPad, fwId: number, o: RerunOptions 
   const rerunIds: number[] = [];
   const skip = ['ARCHIVED', 'DEFUSED', ...(o.recover === undefined ? ['WAITING'] : [])];
   if (!skip.includes(firework.state)) {
-    const archived = new Set<number>();
-    // A rocket may begin or end meanwhile, without the lock: then what it changed is rerun too.
-    for (let done = false; !done; ) {
-      const workflow = await OpenWorkflow.open(launchpad, fwId);
-      try {
-        for (const launchId of await rerunIn(workflow, fwId)) archived.add(launchId);
-        done = await workflow.commit(fwId);
-      } catch (thrown) {
-        await workflow.abandon();
-        throw thrown;
-      }
-    }
-    await endRunning(launchpad, [...archived]);
+    const archived = await rerunUnderLock(launchpad, fwId, o.holding);
+    if (!archived) return rerunIds;
+    await endRunning(launchpad, archived);
     rerunIds.push(fwId);
   }
   for (const other of sharing)
     rerunIds.push(...(await rerun(launchpad, other, { ...o, withDuplicates: false })));
   return rerunIds;
+}
+
+/** The launches that were archived; null when `holding` is not among those of the Firework any more. */
+async function rerunUnderLock(
+  launchpad: LaunchPad,
+  fwId: number,
+  holding: number | undefined,
+): Promise<number[] | null> {
+  const workflow = await OpenWorkflow.open(launchpad, fwId);
+  try {
+    await workflow.loadNodes([fwId]);
+    if (holding !== undefined && !workflow.node(fwId).launches.includes(holding)) {
+      await workflow.abandon();
+      return null;
+    }
+    const archived = await rerunIn(workflow, fwId);
+    await workflow.commit(fwId);
+    return archived;
+  } catch (thrown) {
+    await workflow.abandon();
+    throw thrown;
+  }
 }
 
 /** Writes where the next run begins into the spec, or takes away where the last one did. */
