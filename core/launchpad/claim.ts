@@ -261,7 +261,16 @@ async function withPlace(
     return null;
   }
   await refreshFirework(launchpad, flown.fwId);
-  return flown;
+  // Its workflow's lock may have been held for long, by somebody who died even; nobody heard this launch's heart meanwhile.
+  return (await isHeldUp(launchpad, flown, launch)) ? null : flown;
+}
+
+/** True, and the launch has ended, when the claim took so long that a sweep found it lost. */
+async function isHeldUp(launchpad: LaunchPad, flown: Claim, launch: Document): Promise<boolean> {
+  if (Math.abs(Date.now() - flown.startedAt.getTime()) <= SOON_MS) return false;
+  if (launch.state !== 'RUNNING' || (await isStillOurs(launchpad, flown))) return false;
+  await takeBack(launchpad, flown.fwId, launch);
+  return true;
 }
 
 /**
