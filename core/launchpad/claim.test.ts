@@ -308,25 +308,29 @@ describe('with a launch id in hand', () => {
   });
 
   test.each([
-    ['taking it', ['findAndModify', 'READY']],
-    ['writing its launch', ['update', 'state_history']],
-    ['telling the workflow', ['findAndModify', 'fw_states.3']],
-  ])('the LaunchPad goes away while %s: the next claim takes the same Firework up', async (_, words) => {
-    await using pad = await testPad();
-    await using wire = await worked(pad);
-    await addAll(pad.launchpad, {});
-    const held = wire.hold(...words);
-    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
-    await held;
-    await Bun.sleep(30);
-    wire.cut();
-    expect(await claiming).toBeInstanceOf(Error);
-    wire.mend();
-    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 3 });
-    expect(await pad.launchpad.launches.countDocuments({ launch_id: 3 })).toBe(1);
-    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
-    expect(await violations(pad.launchpad)).toEqual([]);
-  });
+    // The id may have been used, and is not used again.
+    ['taking it', ['findAndModify', 'READY'], 4],
+    ['writing its launch', ['update', 'state_history'], 3],
+    ['telling the workflow', ['findAndModify', 'fw_states.3'], 3],
+  ] as const)(
+    'the LaunchPad goes away while %s: the next claim takes the same Firework up',
+    async (_, words, launchId) => {
+      await using pad = await testPad();
+      await using wire = await worked(pad);
+      await addAll(pad.launchpad, {});
+      const held = wire.hold(...words);
+      const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+      await held;
+      await Bun.sleep(30);
+      wire.cut();
+      expect(await claiming).toBeInstanceOf(Error);
+      wire.mend();
+      expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId });
+      expect(await pad.launchpad.launches.countDocuments({ launch_id: { $gte: 3 } })).toBe(1);
+      expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+      expect(await violations(pad.launchpad)).toEqual([]);
+    },
+  );
 
   test('a worker that froze after it took a Firework gives it up, when it was rerun meanwhile', async () => {
     await using pad = await testPad();
@@ -341,6 +345,25 @@ describe('with a launch id in hand', () => {
     held.pass();
     expect(await claiming).toBeNull();
     expect((await pad.launchpad.launches.findOne({ launch_id: 3 }))?.state).toBe('FIZZLED');
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('an id that a sweep has archived meanwhile is not used again', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const insert = wire.hold('update', 'state_history');
+    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+    await insert;
+    wire.cut();
+    expect(await claiming).toBeInstanceOf(Error);
+    await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, rerun: true });
+    wire.mend();
+    expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 4 });
+    expect(await pad.launchpad.fireworks.findOne({ fw_id: 3 })).toMatchObject({
+      launches: [4],
+      archived_launches: [3],
+    });
     expect(await violations(pad.launchpad)).toEqual([]);
   });
 

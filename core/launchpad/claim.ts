@@ -76,7 +76,9 @@ export async function checkOut(
       : { fw_id: o.fwId, state: { $in: ['READY', 'RESERVED'] } };
   for (;;) {
     const launchId = as === 'RUNNING' && o.fwId === undefined ? launchpad.launchIds.spare : null;
-    let firework = await take(launchpad, query, launchId);
+    let firework = launchId === null ? null : await takeUp(launchpad, launchId);
+    if (launchId !== null && launchId !== launchpad.launchIds.spare) continue;
+    firework ??= await take(launchpad, query, launchId);
     if (!firework) return null;
     if (launchId !== null) {
       if (isNew(firework)) {
@@ -95,19 +97,23 @@ export async function checkOut(
 
 const TAKEN = { projection: { fw_id: 1, name: 1, spec: 1, launches: 1, updated_on: 1 }, ...TYPED };
 
+/**
+ * The Firework that was taken with an id which is in hand still: the answer, or what came after it, was lost on the way. When
+ * there is none the id is given up, for a sweep may have put it among the archived launches of a Firework already.
+ */
+async function takeUp({ fireworks, launchIds }: LaunchPad, launchId: number): Promise<Document | null> {
+  if (!launchIds.inDoubt) return null;
+  const mine = await fireworks.findOne({ launches: launchId, state: 'RUNNING' }, TAKEN);
+  if (!mine) launchIds.used(launchId);
+  return mine;
+}
+
 /** The best READY Firework, which is RUNNING with `launchId` then, or RESERVED when there is no id. */
 async function take(
-  launchpad: LaunchPad,
+  { fireworks, launchIds }: LaunchPad,
   query: Document,
   launchId: number | null,
 ): Promise<Document | null> {
-  const { fireworks, launchIds } = launchpad;
-  // An id that was used already, and is in hand still: the answer, or what came after it, was lost on the way.
-  if (launchId !== null && launchIds.inDoubt) {
-    const mine = await fireworks.findOne({ launches: launchId, state: 'RUNNING' }, TAKEN);
-    launchIds.inDoubt = false;
-    if (mine) return mine;
-  }
   const updated_on = isoTime();
   const update =
     launchId === null
