@@ -1,6 +1,6 @@
 /** From a Firework that has been taken to a run: its launch is written, its workflow told, and nobody else may have it. */
 import type { Document } from 'mongodb';
-import { jitter, SECOND, sleep } from '../wait.ts';
+import { jitter, sleep } from '../wait.ts';
 import type { Claim, ClaimOptions, Place } from './claim.ts';
 import { ending, launchDocument } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
@@ -8,9 +8,6 @@ import type { FWorker } from './model.ts';
 import { ping } from './ping.ts';
 import { refreshFirework } from './refresh.ts';
 import { type Doc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
-
-/** After this long a sweep may have judged a RUNNING Firework, or its launch, to be left by somebody who died. */
-const SOON_MS = 2 * SECOND;
 
 /** Writes the launch of a Firework that is RUNNING with it already. Null: it was taken back, or no workflow names it. */
 export async function start(
@@ -28,7 +25,10 @@ export async function start(
   ]);
   launchpad.launchIds.used(launchId);
   const takenAt = timeOf(firework.updated_on)?.getTime() ?? 0;
-  if (Math.abs(Date.now() - takenAt) > SOON_MS && !(await isStillOurs(launchpad, flown))) {
+  if (
+    Math.abs(Date.now() - takenAt) > launchpad.lock.sweptAfterMs &&
+    !(await isStillOurs(launchpad, flown))
+  ) {
     await takeBack(launchpad, flown.fwId, document);
     return null;
   }
@@ -134,7 +134,7 @@ async function withPlace(
 
 /** True, and the launch has ended, when the claim took so long that a sweep found it lost. */
 async function isHeldUp(launchpad: LaunchPad, flown: Claim, launch: Document): Promise<boolean> {
-  if (Math.abs(Date.now() - flown.startedAt.getTime()) <= SOON_MS) return false;
+  if (Math.abs(Date.now() - flown.startedAt.getTime()) <= launchpad.lock.sweptAfterMs) return false;
   if (launch.state !== 'RUNNING' || (await isStillOurs(launchpad, flown))) return false;
   await takeBack(launchpad, flown.fwId, launch);
   return true;

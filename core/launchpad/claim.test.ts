@@ -281,7 +281,7 @@ describe('a worker that dies in a claim', () => {
 
 /** A connection that has launch ids in hand, as a worker after its first rockets. Fireworks 1 and 2 are flying. */
 async function worked(pad: Awaited<ReturnType<typeof testPad>>) {
-  const wire = await wireTo(pad.settings, { launchIdsAhead: 4 });
+  const wire = await wireTo(pad.settings, { launchIdsAhead: 4, lock: { sweptAfterMs: 100 } });
   await addAll(pad.launchpad, {}, {});
   // Ids: 1; then 2 and 3 together.
   expect(await claimAll(wire.launchpad)).toEqual([1, 2]);
@@ -339,7 +339,7 @@ describe('with a launch id in hand', () => {
     const insert = wire.hold('update', 'state_history');
     const claiming = claim(wire.launchpad, worker, dir);
     const held = await insert;
-    await Bun.sleep(2100);
+    await Bun.sleep(150);
     await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, rerun: true });
     expect(await claim(pad.launchpad, worker, dir)).toMatchObject({ fwId: 3 });
     held.pass();
@@ -381,13 +381,13 @@ describe('with a launch id in hand', () => {
 });
 
 test('a claim that waits long for a lock whose holder died is given up, when a sweep had it rerun meanwhile', async () => {
-  await using pad = await testPad({ lock: { expiresMs: 2500 } });
+  await using pad = await testPad({ lock: { expiresMs: 600, sweptAfterMs: 100 } });
   const { launchpad } = pad;
   await addAll(launchpad, {});
   await launchpad.workflows.updateOne({}, { $set: { locked: true, locked_by: 'somebody/1' } });
   const claiming = claim(launchpad, worker, dir);
-  await Bun.sleep(300);
-  const other = await pad.another({ lock: { expiresMs: 100 } });
+  await Bun.sleep(100);
+  const other = await pad.another({ lock: { expiresMs: 50 } });
   await detectLostRuns(other, { expirationSecs: -1, rerun: true });
   expect(await claim(other, worker, dir)).toMatchObject({ launchId: 2 });
   await launchpad.workflows.updateOne({}, { $set: { locked: true, locked_by: 'somebody/2' } });

@@ -16,6 +16,8 @@ export interface LockManners {
   pythonExpiresMs: number;
   /** A Firework may be READY for so long before the workflow that names it is there. */
   namedWithinMs: number;
+  /** After this long a sweep may have judged a RUNNING Firework, or its launch, to be left by somebody who died in a claim. */
+  sweptAfterMs: number;
 }
 
 export const LOCK_MANNERS: LockManners = {
@@ -24,6 +26,7 @@ export const LOCK_MANNERS: LockManners = {
   pythonExpiresMs: 300 * SECOND,
   // Python takes some 10 s to add a workflow of 10,000 Fireworks.
   namedWithinMs: 60 * SECOND,
+  sweptAfterMs: 2 * SECOND,
 };
 
 /** What a connection knows of the locks that it took. */
