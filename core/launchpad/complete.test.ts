@@ -129,7 +129,37 @@ describe('giving up', () => {
     const launch = await launchOf(launchpad, 1);
     expect(launch?.state).toBe('FIZZLED');
     expect(launch?.action.stored_data).toEqual({ _message: 'preempted', _preempted: true });
-    expect(await giveUp(launchpad, flown, 'again')).toBe(false);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('of a run that ended otherwise is refused', async () => {
+    await using pad = await testPad();
+    const flown = await flying(pad.launchpad);
+    await detectLostRuns(pad.launchpad, { expirationSecs: -1, rerun: true, maxLostRuns: 5 });
+    expect(await giveUp(pad.launchpad, flown, 'preempted')).toBe(false);
+    expect((await launchOf(pad.launchpad, 1))?.action.stored_data).toMatchObject({ _lost: true });
+  });
+
+  test('is finished by a second attempt when the LaunchPad was away half-way, and counted once', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await flying(wire.launchpad);
+    const held = wire.hold('find', 'dupefinder');
+    const first = giveUp(wire.launchpad, flown, 'preempted').catch((thrown: unknown) => thrown);
+    await held;
+    wire.cut();
+    expect(await first).toBeInstanceOf(Error);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      expect(await giveUp(launchpad, flown, 'preempted')).toBe(true);
+      const firework = await launchpad.fireworks.findOne({ fw_id: 1 });
+      expect(firework).toMatchObject({
+        state: 'READY',
+        launches: [],
+        archived_launches: [1],
+        preemptions: 1,
+      });
+    }
     expect(await violations(launchpad)).toEqual([]);
   });
 

@@ -2,6 +2,7 @@
 import type { Document } from 'mongodb';
 import type { Claim, Place } from './claim.ts';
 import { mongodbDriver } from './driver.ts';
+import { interruptionsOf, preemptedAction } from './interruptions.ts';
 import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { changesNothing, type FWAction, fwAction } from './model.ts';
@@ -221,26 +222,35 @@ async function refreshSharing(launchpad: LaunchPad, { fwId, launchId }: Ending):
 
 /**
  * Gives a Firework back unfinished: its worker must stop (preempted, told to quit at once). The launch is kept in the
- * history as FIZZLED with the reason, and the Firework is READY again at once. False when it was no longer ours.
+ * history as FIZZLED with the reason, and the Firework, which then knows how often it was preempted, is READY again at once.
+ * False when it was no longer ours. May be called again after the LaunchPad was away.
  *
- * A crash after the first write leaves a FIZZLED launch of a RUNNING Firework: a lost-run sweep refreshes it, and a person
- * sees it FIZZLED with the reason.
+ * A crash after the first write leaves a FIZZLED launch of a RUNNING Firework, which a lost-run sweep reruns.
  */
 export async function giveUp(
   launchpad: LaunchPad,
   claim: Pick<Claim, 'fwId' | 'launchId'>,
   why: string,
 ): Promise<boolean> {
-  const mine = { launch_id: claim.launchId, state: 'RUNNING' };
-  const launch = await launchpad.launches.findOne(mine, {
-    projection: { state_history: 1, time_start: 1 },
-    ...TYPED,
-  });
-  if (!launch) return false;
-  const action = fwAction({ stored_data: { _message: why, _preempted: true }, exit: true });
-  const { $set } = ending(launch, 'FIZZLED');
-  const ended = await launchpad.launches.updateOne(mine, { $set: { action, ...$set } });
-  if (ended.matchedCount === 0) return false;
-  await rerun(launchpad, claim.fwId, { holding: claim.launchId });
+  const { fwId, launchId } = claim;
+  if (!(await endPreempted(launchpad, launchId, why))) return false;
+  const { preempted } = await interruptionsOf(launchpad, fwId);
+  const mine = { fw_id: fwId, launches: launchId };
+  await launchpad.fireworks.updateOne(mine, { $set: { preemptions: preempted } });
+  await rerun(launchpad, fwId, { holding: launchId });
   return true;
+}
+
+/** Ends a launch as preempted, when it is RUNNING still. True also when an earlier attempt wrote it. */
+async function endPreempted({ launches }: LaunchPad, launchId: number, why: string): Promise<boolean> {
+  const running = { launch_id: launchId, state: 'RUNNING' };
+  const projection = { state_history: 1, time_start: 1 };
+  const launch = await launches.findOne(running, { projection, ...TYPED });
+  if (launch) {
+    const { $set } = ending(launch, 'FIZZLED');
+    const ended = await launches.updateOne(running, { $set: { action: preemptedAction(why), ...$set } });
+    if (ended.matchedCount > 0) return true;
+  }
+  const before = { launch_id: launchId, state: 'FIZZLED', 'action.stored_data._preempted': true };
+  return (await launches.findOne(before, { projection: { _id: 1 } })) !== null;
 }

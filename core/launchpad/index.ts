@@ -7,9 +7,11 @@ export * as control from './control.ts';
 export { type Deleted, deleteFireworks, deleteWorkflow } from './delete.ts';
 export { applyMod } from './dict_mods.ts';
 export { createIndexes } from './indexes.ts';
+export { interruptionsOf, seldomPreempted } from './interruptions.ts';
 export { type Difference, introspect, SUBJECTS, type Subject } from './introspect.ts';
 export { fromJson, toJson } from './json.ts';
 export { isAway, LaunchPad, type LaunchPadOptions } from './launchpad.ts';
+export { releaseLease, takeLease } from './lease.ts';
 export { futureRunExists, runExists } from './look.ts';
 export {
   detectLostRuns,

@@ -1,13 +1,14 @@
 /** Finding what dead workers left (`LaunchPad.detect_lostruns`). */
 import type { Document } from 'mongodb';
 import { BorealisError, messageOf } from '../errors.ts';
+import { INTERRUPTION, interruptionOf, interruptionsOf, lostAction, lostTooOften } from './interruptions.ts';
 import { ending } from './launch_documents.ts';
 import { isAway, type LaunchPad } from './launchpad.ts';
 import { failure } from './model.ts';
 import { refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { representativeLaunch } from './states.ts';
-import { type Doc, isDoc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
+import { type Doc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
 
 export interface LostRunsOptions {
   /** A RUNNING launch whose heartbeat is older than this is lost. FireWorks: 4 hours. */
@@ -16,6 +17,11 @@ export interface LostRunsOptions {
   fizzle?: boolean;
   /** Mark them FIZZLED and run their Fireworks again. */
   rerun?: boolean;
+  /**
+   * With `rerun`: the launches tell that they were lost, and a Firework that lost so many runs is not run again but FIZZLED
+   * for that reason. Left out, it is as FireWorks has it: no reason, and no end of it.
+   */
+  maxLostRuns?: number;
   maxRuntimeSecs?: number;
   minRuntimeSecs?: number;
   /** Refresh Fireworks that are RUNNING while their launch has ended. */
@@ -62,7 +68,7 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
   if (o.fizzle || o.rerun) {
     const again = o.rerun ? new Set(fwIds) : null;
     for (const launchId of launchIds)
-      await attempt(launchpad, `Launch ${launchId}`, () => fizzle(launchpad, launchId, cutoff, again));
+      await attempt(launchpad, `Launch ${launchId}`, () => fizzle(launchpad, launchId, cutoff, again, o));
   }
   const settled = before(Math.min(Math.max(expirationSecs, 0), SETTLE_SECS));
   const inconsistentFwIds: number[] = [];
@@ -70,7 +76,7 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
     inconsistentFwIds.push(fwId);
     await attempt(launchpad, `Firework ${fwId}`, async () => {
       // Many sweep: by now another may have had it rerun, and it may be running.
-      if (lost && o.rerun) await rerun(launchpad, fwId, { holding: launchId });
+      if (lost && o.rerun) await runAgain(launchpad, fwId, launchId, o);
       else if (o.refresh) await bringEnd(launchpad, fwId);
     });
   }
@@ -133,6 +139,7 @@ async function fizzle(
   launchId: number,
   cutoff: string,
   rerunThese: ReadonlySet<number> | null,
+  o: LostRunsOptions,
 ): Promise<void> {
   const stillLost = {
     launch_id: launchId,
@@ -142,7 +149,9 @@ async function fizzle(
   const { fireworks, launches, offlineRuns } = launchpad;
   const launch = await launches.findOne(stillLost, TYPED);
   if (!launch) return;
-  const { matchedCount } = await launches.updateOne(stillLost, ending(launch, 'FIZZLED'));
+  const { $set } = ending(launch, 'FIZZLED');
+  const reason = o.maxLostRuns === undefined ? {} : { action: lostAction(silenceOf(launch)) };
+  const { matchedCount } = await launches.updateOne(stillLost, { $set: { ...$set, ...reason } });
   if (matchedCount === 0) return;
   await offlineRuns.updateMany({ launch_id: launchId }, { $set: { deprecated: true } });
   const sharing = await fireworks.find({ launches: launchId }, { projection: { fw_id: 1 } }).toArray();
@@ -150,7 +159,38 @@ async function fizzle(
   const again = rerunThese?.has(own) === true;
   for (const fwId of sharing.map(({ fw_id }) => numberOf(fw_id)))
     if (!again || fwId !== own) await refreshFirework(launchpad, fwId);
-  if (again) await rerun(launchpad, own, { holding: launchId });
+  if (again) await runAgain(launchpad, own, launchId, o);
+}
+
+/** Why a launch was judged lost. */
+function silenceOf({ fworker, host, state_history }: Document): string {
+  const heard = (state_history as Doc[]).findLast((entry) => entry.state === 'RUNNING')?.updated_on;
+  return `the worker ${fworker?.name} on ${host} was last heard at ${heard}`;
+}
+
+/**
+ * Reruns a Firework whose launch was lost or given back, unless it was lost too often: then that launch becomes its failure.
+ * A crash before the Firework is refreshed leaves it RUNNING with an ended launch, for the next sweep.
+ */
+async function runAgain(
+  launchpad: LaunchPad,
+  fwId: number,
+  launchId: number | undefined,
+  { maxLostRuns }: LostRunsOptions,
+): Promise<void> {
+  const { launches, log } = launchpad;
+  const { lost } = maxLostRuns === undefined ? { lost: 0 } : await interruptionsOf(launchpad, fwId);
+  if (maxLostRuns === undefined || lost < maxLostRuns) {
+    await rerun(launchpad, fwId, { holding: launchId });
+    return;
+  }
+  const mine = { launch_id: launchId, state: 'FIZZLED' };
+  const launch = await launches.findOne(mine, { projection: { fworker: 1, host: 1, state_history: 1 } });
+  if (!launch) return;
+  const why = `${lost} runs of this Firework were lost in a row (max_lost_runs): ${silenceOf(launch)}. Does it need more memory than its workers have? When that is mended: lpad rerun_fws -i ${fwId}`;
+  await launches.updateOne(mine, { $set: { action: lostTooOften(why) } });
+  log.warning(`Firework ${fwId} is FIZZLED: ${why}`);
+  await refreshFirework(launchpad, fwId);
 }
 
 interface Inconsistent {
@@ -202,17 +242,13 @@ async function* ended(
     launch_id: 1,
     state: 1,
     time_end: 1,
-    'action.exit': 1,
-    'action.gridfs_id': 1,
-    ...GIVEN_BACK,
+    ...INTERRUPTION,
   };
   for await (const { launch_id, state, time_end, action } of launches.find(
     { launch_id: { $in: ids } },
     { projection },
   )) {
-    const lost =
-      state === 'FIZZLED' &&
-      (!isDoc(action) || (isDoc(action.stored_data) && action.stored_data._preempted === true));
+    const lost = interruptionOf({ state, action }) !== null;
     found.set(numberOf(launch_id), { launch_id: numberOf(launch_id), state, time_end, lost });
   }
   for (const firework of fireworks) {
@@ -264,8 +300,6 @@ async function failInstead({ fireworks, launches }: LaunchPad, fwId: number, why
     );
   }
 }
-
-const GIVEN_BACK = { 'action.stored_data._preempted': 1 } as const;
 
 /**
  * Puts Fireworks back to READY that a worker reserved and never started: it died between two writes. Reservations of a

@@ -91,6 +91,8 @@ export interface FWorker {
   category: string | string[];
   query: Doc;
   env: Doc;
+  /** What it can take just now, beside: no part of its identity, and not stored with its launches. */
+  only?: Doc;
 }
 
 /** `FWorker.to_dict`: the query is a JSON string, for MongoDB refuses keys that begin with `$`. */
@@ -119,6 +121,7 @@ export function fworkerQuery(fworker: FWorker): Doc {
   if (category === '__none__') added.push({ 'spec._category': { $exists: false } });
   else if (Array.isArray(category)) added.push({ 'spec._category': { $in: category } });
   else if (category) added.push({ 'spec._category': category });
+  if (fworker.only) added.push(fworker.only);
   const and = Array.isArray(query.$and) ? (query.$and as Doc[]) : [];
   return { ...query, $and: [...and, ...added] };
 }

@@ -85,7 +85,9 @@ async function setRecovery(
   o: RerunOptions,
 ): Promise<void> {
   if (o.recover === undefined) {
-    await fireworks.updateOne({ fw_id: fwId }, { $unset: { 'spec._recovery': '' } });
+    // A person's wish, not a sweeper's: preemptions are counted anew.
+    const forgotten = o.holding === undefined && { preemptions: '' as const };
+    await fireworks.updateOne({ fw_id: fwId }, { $unset: { 'spec._recovery': '', ...forgotten } });
     return;
   }
   const launchId = o.recover === 'last' ? own.at(-1) : o.recover;
@@ -105,7 +107,7 @@ async function setRecovery(
   };
   const set: Doc = { 'spec._recovery': recovery };
   if (recoverMode === 'prev_dir') set['spec._launch_dir'] = launch?.launch_dir;
-  await fireworks.updateOne({ fw_id: fwId }, { $set: set });
+  await fireworks.updateOne({ fw_id: fwId }, { $set: set, $unset: { preemptions: '' } });
 }
 
 /**
