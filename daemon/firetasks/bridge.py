@@ -1,12 +1,17 @@
-"""Runs one Firetask for a worker that is not written in Python.
+"""Runs one Firetask, or asks one duplicate finder, for a worker that is not written in Python.
 
-Reads one JSON document from standard input: {"task": parameters, "spec": fw_spec, "fworker": ..., "fw_id": ...,
-"launchpad": ...}, and writes one line to file descriptor 3: {"action": FWAction or null} or {"error": {...}}. Standard
-output and error are the task's own. Works without the fireworks package for PyTask; with it for every Firetask that
-FireWorks can find.
+Reads one JSON document from standard input and writes one line to file descriptor 3: the answer, or {"error": {...}}.
+
+    {"task": parameters, "spec": fw_spec, ...}                  -> {"action": FWAction or null}
+    {"finder": parameters, "spec": fw_spec}                     -> {"query": MongoDB query, "verifies": true or false}
+    {"finder": parameters, "spec": fw_spec, "others": [specs]}  -> {"equal": [true or false, for each]}
+
+Standard output and error are the task's own. Works without the fireworks package for PyTask, and for classes of modules
+that do without it; with it for everything that FireWorks can find.
 """
 import builtins
 import datetime
+import fcntl
 import importlib
 import json
 import os
@@ -27,12 +32,18 @@ def is_action(output):
     return type(output).__name__ == "FWAction" and hasattr(output, "to_dict")
 
 
-def with_dates(value):
-    """FireWorks makes a datetime of every string that is one before a task sees it."""
+def restored(value):
+    """FireWorks makes datetimes of strings that are dates, and objects of monty's dictionaries, before a task sees them."""
     if isinstance(value, dict):
-        return {key: with_dates(inner) for key, inner in value.items()}
+        if "@module" in value and "@class" in value:
+            try:
+                from monty.json import MontyDecoder
+            except ImportError:
+                return value
+            return MontyDecoder().process_decoded(value)
+        return {key: restored(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [with_dates(inner) for inner in value]
+        return [restored(inner) for inner in value]
     if isinstance(value, str) and "T" in value:
         try:
             return datetime.datetime.fromisoformat(value)
@@ -59,7 +70,7 @@ OWN = ("func", "args", "kwargs", "auto_kwargs", "stored_data_varname", "inputs",
 
 def py_task(task, spec):
     """As FireWorks' own, which is not loaded: that would take a second."""
-    task, spec = with_dates(task), with_dates(spec)
+    task, spec = restored(task), restored(spec)
     args = list(task.get("args") or []) + [spec[key] for key in task.get("inputs") or []]
     if task.get("auto_kwargs"):
         kwargs = {k: v for k, v in task.items() if not k.startswith("_") and k not in OWN}
@@ -84,70 +95,143 @@ def py_task(task, spec):
     return action or None
 
 
-def any_task(task, spec, request):
-    name = task.get("_fw_name")
+def needs_fireworks(name):
+    return SetupError(
+        "Firetask '%s' needs the Python package fireworks in %s: %s -m pip install fireworks"
+        % (name, sys.executable, sys.executable)
+    )
+
+
+def class_named(name):
+    """The class that {{module.Class}} names; None when its module has no such class (it may have moved)."""
+    module, _, cls = name.strip("{} ").rpartition(".")
+    if not module:
+        raise SetupError("'%s' names no module: it must be {{module.Class}}" % name)
     try:
-        from fireworks.core.fworker import FWorker
-        from fireworks.core.launchpad import LaunchPad
+        return getattr(importlib.import_module(module), cls, None)
+    except ModuleNotFoundError as e:
+        missing = e.name or ""
+        if (module + ".").startswith(missing + "."):
+            why = "there is no module '%s'" % missing
+        elif missing.split(".")[0] == "fireworks":
+            raise needs_fireworks(name) from None
+        else:
+            why = "the module '%s' needs '%s', which is not there" % (module, missing)
+        raise SetupError(unknown(name, why)) from None
+
+
+def unknown(name, why):
+    return (
+        "Firetask '%s' is not known to this worker, nor to the Python that it asks (%s): %s. Correct _fw_name, or"
+        " install the package that defines it there" % (name, sys.executable, why)
+    )
+
+
+def object_of(params):
+    """A Firetask or a duplicate finder, as FireWorks' `load_object` makes it."""
+    name = params.get("_fw_name") or ""
+    explicit = name.startswith("{{") and name.endswith("}}")
+    cls = class_named(name) if explicit else None
+    if cls is not None:
+        return cls.from_dict(dict(params)) if hasattr(cls, "from_dict") else cls(params)
+    try:
         from fireworks.utilities.exceptions import FWSerializationError
         from fireworks.utilities.fw_serializers import load_object
     except ImportError:
-        raise SetupError(
-            "Firetask '%s' needs the Python package fireworks in %s: %s -m pip install fireworks"
-            % (name, sys.executable, sys.executable)
-        ) from None
+        if explicit:
+            raise SetupError(unknown(name, "its module has no such class")) from None
+        raise needs_fireworks(name) from None
     try:
-        loaded = load_object(dict(task))
-    except (ImportError, ValueError, AttributeError, FWSerializationError) as e:
-        raise SetupError(
-            "Firetask '%s' is not known to this worker, nor to the Python that it asks (%s): %s. Correct _fw_name, or"
-            " install the package that defines it there" % (name, sys.executable, e)
-        ) from e
+        return load_object(dict(params))
+    except (ImportError, FWSerializationError) as e:
+        raise SetupError(unknown(name, "its module has no such class" if explicit else e)) from e
+
+
+def any_task(task, spec, request):
+    loaded = object_of(task)
     if spec.get("_add_launchpad_and_fw_id"):
-        loaded.fw_id, loaded.launchpad = request["fw_id"], LaunchPad(**request["launchpad"])
+        from fireworks.core.launchpad import LaunchPad
+
+        # A rocket that flies offline has no LaunchPad.
+        loaded.fw_id = request["fw_id"]
+        loaded.launchpad = LaunchPad(**request["launchpad"]) if request.get("launchpad") else None
     if spec.get("_add_fworker"):
+        from fireworks.core.fworker import FWorker
+
         loaded.fworker = FWorker.from_dict(request["fworker"])
-    return plain_action(loaded.run_task(with_dates(spec)))
+    return plain_action(loaded.run_task(restored(spec)))
 
 
-def main():
-    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
-    # Closed on exec, so that what the task starts does not hold the answer open.
-    os.set_inheritable(3, False)
-    answer = os.fdopen(3, "w", encoding="utf-8")
-    # A user's module may be in the launch folder, as when FireWorks runs there.
-    sys.path.insert(0, os.getcwd())
-    task, spec = request["task"], request["spec"]
+def candidates(finder, spec):
+    """The query for Fireworks that may be equal, and whether the finder has an opinion on each of them."""
+    query = finder.query(spec)
     try:
-        action = py_task(task, spec) if task.get("_fw_name") == "PyTask" else any_task(task, spec, request)
-        text = json.dumps({"action": action}, default=as_json)
-    except SetupError as e:
-        text = json.dumps({"error": {"type": "SetupError", "message": str(e), "traceback": None, "details": None}})
-    except BaseException as e:
-        traceback.print_exc()
-        try:
-            details = e.to_dict()
-            json.dumps(details, default=as_json)
-        except Exception:
-            details = None
-        error = {"type": type(e).__name__, "message": str(e), "traceback": traceback.format_exc(), "details": details}
-        text = json.dumps({"error": error}, default=as_json)
-    sys.stdout.flush()
-    answer.write(text + "\n")
-    answer.close()
+        finder.verify({}, {})
+    except NotImplementedError:
+        return {"query": query, "verifies": False}
+    except Exception:
+        # It cannot do anything with nothing: FireWorks asks like this too.
+        pass
+    return {"query": query, "verifies": True}
+
+
+def answer_to(request):
+    spec = request["spec"]
+    if "finder" in request:
+        finder = object_of(request["finder"])
+        if "others" not in request:
+            return candidates(finder, restored(spec))
+        return {"equal": [bool(finder.verify(restored(spec), restored(other))) for other in request["others"]]}
+    task = request["task"]
+    return {"action": py_task(task, spec) if task.get("_fw_name") == "PyTask" else any_task(task, spec, request)}
 
 
 def as_json(value):
     """What FireWorks' own serializer does for values that JSON does not know."""
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
+    for method in ("as_dict", "to_dict", "isoformat", "tolist"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    if isinstance(value, (set, frozenset)):
         return list(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError("FWAction: %r of type %s cannot be stored" % (value, type(value).__name__))
+    text = str(value)
+    # FireWorks stores this text too, of which nobody can make anything.
+    if " at 0x" in text:
+        raise TypeError("FWAction: %s of type %s cannot be stored" % (text, type(value).__name__))
+    return text
+
+
+def failure(e):
+    try:
+        details = e.to_dict()
+        json.dumps(details, default=as_json)
+    except Exception:
+        details = None
+    return {"type": type(e).__name__, "message": str(e), "traceback": traceback.format_exc(), "details": details}
+
+
+def main():
+    # Out of the task's way, whatever it does with its own, and closed in what it starts.
+    answer = fcntl.fcntl(3, fcntl.F_DUPFD_CLOEXEC, 64)
+    os.close(3)
+    me = os.getpid()
+    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    # A user's module may be in the launch folder, as when FireWorks runs there.
+    sys.path.insert(0, os.getcwd())
+    try:
+        text = json.dumps(answer_to(request), default=as_json)
+    except SetupError as e:
+        text = json.dumps({"error": {"type": "SetupError", "message": str(e), "traceback": None, "details": None}})
+    except BaseException as e:
+        text = json.dumps({"error": failure(e)}, default=as_json)
+        try:
+            traceback.print_exc()
+        except Exception:
+            # The task has closed its standard error.
+            pass
+    # A child that the task forked and that came back here is not the one that is asked.
+    if os.getpid() == me:
+        with os.fdopen(answer, "w", encoding="utf-8") as out:
+            out.write(text + "\n")
 
 
 main()

@@ -107,7 +107,7 @@ class Run {
     const { task, flight, staging } = this;
     const { log } = flight;
     const own = {
-      'borealis.launchpad': describeLaunchPad(flight.launchPad),
+      'borealis.launchpad': flight.launchPad ? describeLaunchPad(flight.launchPad) : 'offline',
       'borealis.fw_id': String(flight.fwId),
     };
     await removeOthers(this.engine, own, log);

@@ -20,7 +20,8 @@ export interface Flight {
   readonly taskIndex: number;
   readonly fworker: FWorker;
   readonly hostName: string;
-  readonly launchPad: LaunchPadSettings;
+  /** Null: the rocket flies offline. */
+  readonly launchPad: LaunchPadSettings | null;
   readonly log: Logger;
   /** Aborts when the task must stop now: it ends its processes and throws. */
   readonly signal: AbortSignal;

@@ -3,6 +3,9 @@ import { codeOf, messageOf } from '../../core/errors.ts';
 import { SECOND, sleep } from '../../core/wait.ts';
 import type { Flight } from './firetask.ts';
 
+/** What a program needs of its flight. */
+export type ProgramFlight = Pick<Flight, 'launchDir' | 'env' | 'guard' | 'graceMs' | 'signal' | 'log'>;
+
 export interface ProgramOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** What it reads: a text, or an open file. */
@@ -17,14 +20,19 @@ export interface ProgramOptions {
    * running in the background may keep the output open, and is not waited for.
    */
   captured?: boolean;
+  /** When this comes before the program's end, the program has done its work: what it still does is in the background. */
+  done?: Promise<void>;
 }
 
 /** How long after a program's end what it had written may take to be read. */
 const SETTLE_MS = SECOND;
 
-/** Runs a program in the launch folder. Returns its exit code as Python tells it: a death by signal is negative. */
+/**
+ * Runs a program in the launch folder. Returns its exit code as Python tells it: a death by signal is negative. 0 when it was
+ * done and goes on.
+ */
 export async function runProgram(
-  flight: Flight,
+  flight: ProgramFlight,
   argv: readonly string[],
   o: ProgramOptions,
 ): Promise<number> {
@@ -59,11 +67,12 @@ export async function runProgram(
   const settled = new AbortController();
   try {
     const all = Promise.all([child.exited, heard]);
-    const left = child.exited.then(() => sleep(SETTLE_MS, settled.signal));
+    const over = Promise.race([child.exited, o.done ?? child.exited]);
+    const left = over.then(() => sleep(SETTLE_MS, settled.signal));
     if (o.captured) await all;
     else if ((await Promise.race([all, left])) === true) flight.guard.leave(all);
     flight.signal.throwIfAborted();
-    const code = await child.exited;
+    const code = (await over) ?? 0;
     return child.signalled() ? 128 - code : code;
   } finally {
     settled.abort();

@@ -1,6 +1,6 @@
 /** PyTask, and what a worker says when Python or a module is missing. Firetasks of the package fireworks: tests/. */
 import { describe, expect, test } from 'bun:test';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Doc } from '../../core/launchpad/index.ts';
@@ -10,13 +10,41 @@ const python3 = Bun.which('python3');
 const why = python3 ? '' : ' (there is no python3 here)';
 
 const MODULE = `
-import os, signal, sys, time
+import decimal, os, pathlib, signal, sys, threading, time
 def swap(a, b): return b, a
 def show(*args, **kwargs): return [list(args), kwargs]
 def kinds(*args): return [type(a).__name__ for a in args]
 def odd(): return {"set": {1}, "tuple": (1, 2), "big": 2**53 + 1, "float": 1.0, "nan": float("nan"), "lone": "\\ud800"}
 def says(): print("to stdout"); print("to stderr", file=sys.stderr); os.system("echo from a child")
+def says_much():
+    for _ in range(200): sys.stdout.write("x" * 99_999 + "\\n")
+def says_on_3():
+    for text in (b'{"action": {"stored_data": {"r": "false"}}}\\n', b"{"):
+        try: os.write(3, text)
+        except OSError: pass
+    return "true"
+def is_big(): return "y" * 6_000_000
+def closes(): sys.stdout.close(); os.close(1); os.close(2); return "silent"
+def fails_silently(): sys.stderr.close(); raise Named("unseen")
+def texts(): return [pathlib.Path("/a/b"), decimal.Decimal("1.50"), frozenset("z")]
+class Mson:
+    def as_dict(self): return {"@module": "m", "@class": "C", "n": 1}
+def mson(): return Mson()
+def itself():
+    it = []
+    it.append(it)
+    return it
 def dies(): os._exit(7)
+def killed(): os.kill(os.getpid(), signal.SIGKILL)
+def threads():
+    def go_on():
+        open("pid", "w").write(str(os.getpid()))
+        time.sleep(60)
+    threading.Thread(target=go_on).start()
+    return "main"
+def comes_back_twice(): return "parent" if os.fork() else "child"
+class Plain(dict):
+    def run_task(self, fw_spec): return {"stored_data": {"params": self["n"], "spec": fw_spec["x"]}}
 def leaves(): sys.exit("no more")
 def unstorable(): return object()
 class Named(Exception):
@@ -38,10 +66,20 @@ def acts(): return FWAction(stored_data={"x": 1}, defuse_children=True)
 def acts_badly(): return FWAction(mod_spec="nonsense")
 `;
 
+/** A package whose modules cannot be loaded. */
+const NEEDS = {
+  '__init__.py': '',
+  'fireworks_too.py': 'import fireworks',
+  'numbers.py': 'import no_such_numbers',
+  'broken.py': '1 / 0',
+};
+
 async function withModule(work: (worker: TestWorker) => Promise<void>, python?: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'module-'));
   try {
     await writeFile(join(folder, 'own.py'), MODULE);
+    await mkdir(join(folder, 'needs'));
+    for (const [name, text] of Object.entries(NEEDS)) await writeFile(join(folder, 'needs', name), text);
     const env = { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' };
     await using worker = await testWorker({ env, ...(python && { python }) });
     await work(worker);
@@ -96,6 +134,36 @@ describe(`PyTask${why}`, () => {
       { stored_data: { r: ['int', 'str', 'NoneType', 'bool', 'list', 'dict', 'int', 'datetime'] } },
     ],
     ['an FWAction', task('own.acts'), { stored_data: { x: 1 }, defuse_children: true }],
+    [
+      'a class of a module that does without fireworks',
+      { _fw_name: '{{own.Plain}}', n: 1 },
+      { stored_data: { params: 1, spec: 9 } },
+    ],
+    [
+      'a task that writes to file descriptor 3',
+      task('own.says_on_3', { stored_data_varname: 'r' }),
+      { stored_data: { r: 'true' } },
+    ],
+    [
+      'a task that closes its outputs',
+      task('own.closes', { stored_data_varname: 'r' }),
+      { stored_data: { r: 'silent' } },
+    ],
+    [
+      'a forked child that comes back too',
+      task('own.comes_back_twice', { stored_data_varname: 'r' }),
+      { stored_data: { r: 'parent' } },
+    ],
+    [
+      'what has a text of its own, as FireWorks stores it',
+      task('own.texts', { stored_data_varname: 'r' }),
+      { stored_data: { r: ['/a/b', '1.50', ['z']] } },
+    ],
+    [
+      'an object that knows itself as a dictionary (monty)',
+      task('own.mson', { stored_data_varname: 'r' }),
+      { stored_data: { r: { '@module': 'm', '@class': 'C', n: 1 } } },
+    ],
   ];
   const spec = { x: 9, y: [1], big: 2 ** 52, when: '2020-01-02T03:04:05.678901' };
   test.skipIf(!python3).each(cases)('%s', (_, one, action) =>
@@ -165,6 +233,24 @@ describe(`PyTask${why}`, () => {
       null,
     ],
     [
+      'a death by signal',
+      task('own.killed'),
+      /RuntimeError: Python was killed by signal 9 \(most often for lack of memory\) before the task gave its result$/,
+      null,
+    ],
+    [
+      'an error of a task that has closed its stderr',
+      task('own.fails_silently'),
+      /Named: unseen$/,
+      { code: 5 },
+    ],
+    [
+      'what contains itself',
+      task('own.itself', { stored_data_varname: 'r' }),
+      /ValueError: Circular reference detected$/,
+      null,
+    ],
+    [
       'what cannot be stored',
       task('own.unstorable', { stored_data_varname: 'r' }),
       /of type object cannot be stored$/,
@@ -183,11 +269,25 @@ describe(`PyTask${why}`, () => {
     }),
   );
 
-  test.skipIf(!python3)('a child that it forked does not hold the Firework', () =>
+  test.skipIf(!python3)('20 MB of output are in the log, 6 MB of result in the launch', () =>
     withModule(async (worker) => {
-      await worker.add([task('own.forks', { stored_data_varname: 'r' })]);
+      await worker.add([task('own.says_much'), task('own.is_big', { stored_data_varname: 'r' })]);
       expect(await worker.fly()).toBe('completed');
-      expect(await worker.storedData(1)).toEqual({ r: 'parent' });
+      const logged = worker.said.filter(({ message }) => message.startsWith('xxx'));
+      expect(logged.reduce((sum, { message }) => sum + message.length, 0)).toBe(200 * 99_999);
+      expect(await worker.storedData(1)).toEqual({ r: 'y'.repeat(6_000_000) });
+    }),
+  );
+
+  const background: [string, string, string][] = [
+    ['a child that it forked', 'own.forks', 'parent'],
+    ['a thread that goes on', 'own.threads', 'main'],
+  ];
+  test.skipIf(!python3).each(background)('%s does not hold the Firework', (_, func, result) =>
+    withModule(async (worker) => {
+      await worker.add([task(func, { stored_data_varname: 'r' })]);
+      expect(await worker.fly()).toBe('completed');
+      expect(await worker.storedData(1)).toEqual({ r: result });
       expect(await runs(Number(await worker.file('pid')))).toBe(true);
     }),
   );
@@ -217,11 +317,46 @@ describe('a worker without what a task needs', () => {
     }, 'no-python'));
 
   const bare = python3 && Bun.spawnSync([python3, '-I', '-c', 'import fireworks']).exitCode !== 0;
-  test.skipIf(!bare)(`no package fireworks${bare ? '' : ' (no python3 without it here)'}`, () =>
-    withModule(async (worker) => {
-      expect(await trace(worker, { _fw_name: '{{own.Task}}' })).toMatch(
-        /SetupError: Firetask '\{\{own\.Task\}\}' needs the Python package fireworks in (\S+): \1 -m pip install fireworks$/,
-      );
-    }),
+  const missing: [string, Doc, RegExp][] = [
+    [
+      'no package fireworks',
+      { _fw_name: 'SomebodysTask' },
+      /SetupError: Firetask 'SomebodysTask' needs the Python package fireworks in (\S+): \1 -m pip install fireworks$/,
+    ],
+    [
+      'no package fireworks, which the module needs',
+      { _fw_name: '{{needs.fireworks_too.Task}}' },
+      /SetupError: Firetask '\{\{needs\.fireworks_too\.Task\}\}' needs the Python package fireworks in /,
+    ],
+    [
+      'no module',
+      { _fw_name: '{{nowhere.to.be.Found}}' },
+      /SetupError: Firetask '\{\{nowhere\.to\.be\.Found\}\}' is not known to this worker, nor to the Python that it asks \(\S+\): there is no module 'nowhere'\. Correct _fw_name, or install the package that defines it there$/,
+    ],
+    [
+      'no module within a package',
+      { _fw_name: '{{needs.nothing.Found}}' },
+      /there is no module 'needs\.nothing'\. Correct/,
+    ],
+    ['no class', { _fw_name: '{{own.Task}}' }, /: its module has no such class\. Correct/],
+    [
+      'what the module needs',
+      { _fw_name: '{{needs.numbers.Task}}' },
+      /: the module 'needs\.numbers' needs 'no_such_numbers', which is not there\. Correct/,
+    ],
+    [
+      'a name without module',
+      { _fw_name: '{{Task}}' },
+      /'\{\{Task\}\}' names no module: it must be \{\{module\.Class\}\}$/,
+    ],
+    [
+      'a module that is broken',
+      { _fw_name: '{{needs.broken.Task}}' },
+      /File ".*broken\.py", line 1[\s\S]*ZeroDivisionError: division by zero$/,
+    ],
+  ];
+  test.skipIf(!bare).each(missing)(
+    `%s${bare ? '' : ' (no python3 without fireworks here)'}`,
+    (_, one, last) => withModule(async (worker) => expect(await trace(worker, one)).toMatch(last)),
   );
 });
