@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../core/errors.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
-import { build } from './build.ts';
+import { build, buildLibrary } from './build.ts';
 import { dockerEngine } from './docker_engine.ts';
 import { argvOf, processesIn, type Resident } from './processes_in.ts';
 import { pythonEnv } from './python_env.ts';
@@ -174,6 +174,7 @@ async function testAll(): Promise<void> {
   if (crossing.length === 0) return;
   await step('build', async () => {
     await build();
+    await buildLibrary();
     return { passed: 1, failed: 0, skipped: [] };
   });
   for (const file of crossing.sort()) await step(file, () => bunTest(`./tests/${file}`));

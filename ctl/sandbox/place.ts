@@ -52,9 +52,17 @@ export const isCompiled = (): boolean => Bun.main.startsWith('/$bunfs/') || Bun.
 
 const root = resolve(import.meta.dir, '..', '..');
 
+/** A program of the sources, which like a binary obeys no .env and no bunfig.toml of the folder that it is started in. */
+const fromSources = (main: string): string[] => [
+  process.execPath,
+  '--no-env-file',
+  '--config=/dev/null',
+  join(root, main),
+];
+
 /** How this very program is called again. */
 export function ownProgram(): string[] {
-  return isCompiled() ? [process.execPath] : [process.execPath, join(root, 'ctl', 'main.ts')];
+  return isCompiled() ? [process.execPath] : fromSources('ctl/main.ts');
 }
 
 /**
@@ -67,10 +75,9 @@ export function fireworkerProgram(env: Env = process.env): string[] {
     if (existsSync(named)) return [resolve(named)];
     throw new BorealisError(`BOREALIS_FIREWORKER=${named}: there is no such file`);
   }
+  if (!isCompiled()) return fromSources('daemon/main.ts');
   const beside = join(dirname(process.execPath), 'fireworker');
-  if (isCompiled() && existsSync(beside)) return [beside];
-  const source = join(root, 'daemon', 'main.ts');
-  if (!isCompiled() && existsSync(source)) return [process.execPath, source];
+  if (existsSync(beside)) return [beside];
   throw new BorealisError(
     `There is no fireworker for the VMs: put it beside ${process.execPath}, or set BOREALIS_FIREWORKER`,
   );
