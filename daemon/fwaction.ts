@@ -1,6 +1,6 @@
 /** How the actions of several Firetasks become the one of their Firework (`Rocket.run`, `decorate_fwaction`). */
-import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { BorealisError, messageOf } from '../core/errors.ts';
 import {
@@ -8,13 +8,15 @@ import {
   type Doc,
   type FWAction,
   fromJson,
-  fwAction,
   isDoc,
+  isoTime,
+  newWorkflow,
   parseFWAction,
   parseYaml,
 } from '../core/launchpad/index.ts';
 import { endsFirework } from '../core/launchpad/model.ts';
 import { copy } from '../core/launchpad/values.ts';
+import { pythonGlob } from './glob.ts';
 
 /** What a rocket has gathered so far; also the checkpoint that a ping records. */
 export interface Gathered {
@@ -69,9 +71,8 @@ export function decorate(
   if (spec._preserve_fworker) decorated.update_spec._fworker = rocket.fworkerName;
   if (isDoc(spec._files_out)) {
     for (const [key, pattern] of Object.entries(spec._files_out)) {
-      const found = globSync(String(pattern), { cwd: launchDir }).sort();
-      const last = found.at(-1);
-      if (last) decorated.mod_spec.push({ _set: { [`_files_prev->${key}`]: resolve(launchDir, last) } });
+      const last = pythonGlob(String(pattern), launchDir).at(-1);
+      if (last) decorated.mod_spec.push({ _set: { [`_files_prev->${key}`]: last } });
     }
   }
   return decorated;
@@ -80,10 +81,37 @@ export function decorate(
 /** An action that a task left as a file in the launch folder, because it is no program that can return one. */
 export function actionFile(launchDir: string): FWAction | null {
   const [json, yaml] = [join(launchDir, 'FWAction.json'), join(launchDir, 'FWAction.yaml')];
-  if (existsSync(json)) return fwAction(parseFWAction(parseJson(json), 'FWAction.json'));
-  if (existsSync(yaml))
-    return fwAction(parseFWAction(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml'));
+  if (existsSync(json)) return actionOf(parseJson(json), 'FWAction.json');
+  if (existsSync(yaml)) return actionOf(parseYaml(readFileSync(yaml, 'utf8'), yaml), 'FWAction.yaml');
   return null;
+}
+
+/** FireWorks makes Workflows of what a file adds, a lone Firework too, and stores those. */
+function actionOf(value: unknown, source: string): FWAction {
+  const action = parseFWAction(value, source);
+  return {
+    ...action,
+    additions: action.additions.map(workflowDoc),
+    detours: action.detours.map(workflowDoc),
+    append_wfs: action.append_wfs.map((one) => ({ ...one, workflow: workflowDoc(one.workflow) })),
+  };
+}
+
+/** `Workflow.to_dict` of a Workflow or Firework dictionary. */
+function workflowDoc(dict: Doc): Doc {
+  const { fireworks, links, name, metadata, createdOn } = newWorkflow(dict);
+  const now = isoTime();
+  const since = createdOn ? isoTime(createdOn) : (fireworks.length === 1 && fireworks[0]?.createdOn) || now;
+  return {
+    fws: fireworks.map(({ fwId, name, spec, createdOn = now }) => {
+      return { spec, fw_id: fwId, created_on: createdOn, updated_on: now, name };
+    }),
+    links: Object.fromEntries(links),
+    name,
+    metadata,
+    created_on: since,
+    updated_on: now,
+  };
 }
 
 function parseJson(path: string): unknown {

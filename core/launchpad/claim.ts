@@ -1,8 +1,8 @@
 /** Taking a READY Firework: the one step in which two workers could meet. */
 import type { Document } from 'mongodb';
 import { begin, start } from './begin_run.ts';
-import { shareLaunch } from './duplicates.ts';
-import type { LaunchPad } from './launchpad.ts';
+import { type DuplicateFinder, shareLaunch } from './duplicates.ts';
+import { isAway, type LaunchPad } from './launchpad.ts';
 import { type FWorker, fworkerQuery } from './model.ts';
 import { type Doc, isoTime, TYPED } from './values.ts';
 
@@ -18,6 +18,8 @@ export interface Claim {
   launchDir: string;
   /** The checkpoint of the first Firetask is written already. */
   begun: boolean;
+  /** Why it cannot run: its duplicate finder could not be asked. */
+  refused?: unknown;
   /** Where it is in its workflow, as far as that was learnt on the way: a hint, which `complete` checks. */
   place?: Place;
   /** Set by `complete`: when the launch was first tried to be ended. */
@@ -38,6 +40,8 @@ export interface ClaimOptions {
   ip?: string;
   /** Only this Firework. */
   fwId?: number;
+  /** For duplicate finders that are not built in. */
+  duplicates?: DuplicateFinder;
   /** The first Firetask begins at once: its checkpoint is written with the launch, which saves a ping. */
   begins?: boolean;
 }
@@ -86,9 +90,16 @@ export async function checkOut(
       firework = await reserveInstead(launchpad, firework, launchId);
       if (!firework) continue;
     }
-    if (await shareLaunch(launchpad, firework)) continue;
+    let refused: unknown;
+    try {
+      if (await shareLaunch(launchpad, firework, o.duplicates)) continue;
+    } catch (thrown) {
+      if (isAway(thrown)) throw thrown;
+      // It has its launch all the same, which tells why it failed.
+      refused = thrown;
+    }
     const begun = await begin(launchpad, fworker, o, firework, as);
-    if (begun) return begun;
+    if (begun) return { ...begun, refused };
   }
 }
 

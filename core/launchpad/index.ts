@@ -6,6 +6,7 @@ export { complete, type Ending, giveUp, retract } from './complete.ts';
 export * as control from './control.ts';
 export { type Deleted, deleteFireworks, deleteWorkflow } from './delete.ts';
 export { applyMod } from './dict_mods.ts';
+export type { DuplicateFinder } from './duplicates.ts';
 export { createIndexes } from './indexes.ts';
 export { interruptionsOf, seldomPreempted } from './interruptions.ts';
 export { type Difference, introspect, SUBJECTS, type Subject } from './introspect.ts';
