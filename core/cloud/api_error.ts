@@ -5,6 +5,7 @@ const ENDPOINT_VARIABLES = [
   'STORAGE_EMULATOR_HOST',
   'CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE',
   'CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING',
+  'CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER',
 ];
 
 /** What the server said, and the reason that it named. The REST clients put its whole JSON answer into the message. */
@@ -58,7 +59,7 @@ export function isPassing(thrown: unknown): boolean {
   return (
     /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|ENETUNREACH|ConnectionRefused|ConnectionClosed|FailedToOpenSocket|UND_ERR_SOCKET)$/.test(
       code,
-    ) || /socket|network|closed unexpectedly|timed out/i.test(messageOf(thrown))
+    ) || /socket|network|connection|closed unexpectedly|timed out/i.test(messageOf(thrown))
   );
 }
 

@@ -1,311 +1,332 @@
-/** Cloud Storage: files and trees, streamed, their CRC32C computed natively on the way and checked at the other end. */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { Bucket, Storage as GoogleStorage } from '@google-cloud/storage';
-import { BorealisError, messageOf } from '../errors.ts';
+/** Cloud Storage: files and trees, in pieces, their CRC32C computed natively on the way and checked at the other end. */
+import { createReadStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { BorealisError, codeOf, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
 import { type RetryPolicy, retry } from '../retry.ts';
 import { MINUTE, SECOND } from '../wait.ts';
-import { cloudError, isNotFound, isPassing } from './api_error.ts';
-import { NativeCrc32c } from './crc32c.ts';
+import { cloudError, isConflict, isNotFound, isPassing } from './api_error.ts';
+import { crc32c, crcText } from './crc32c.ts';
+import { download, readObject } from './download.ts';
 import type { Endpoints } from './endpoints.ts';
+import { ByteBudget, inLanes } from './in_flight.ts';
+import {
+  bucketPath,
+  OBJECT_FIELDS,
+  type ObjectResource,
+  objectOf,
+  objectPath,
+  type StorageObject,
+} from './object.ts';
+import { onTop, type Run, runMetadata, StoredByNewerRun } from './overwrite.ts';
+import { StorageApi } from './storage_api.ts';
+import { planTree, treeEntries } from './tree.ts';
+import { storeBytes, type UploadOptions, upload } from './upload.ts';
+import type { TransferOptions, Wire } from './wire.ts';
 
-export interface StorageObject {
-  name: string;
-  size: number;
-  updated: Date | null;
-}
+export { parseStoragePath, type StorageObject } from './object.ts';
+export type { TransferOptions } from './wire.ts';
 
-export interface TransferOptions {
-  signal?: AbortSignal;
-  /** Files under way at once. */
-  concurrency?: number;
-}
-
+/** As Google's own libraries: 408, 429, 5xx and what breaks on the way. https://cloud.google.com/storage/docs/retry-strategy */
 const PASSING: RetryPolicy = {
   retryable: isPassing,
   firstDelayMs: 500,
   longestDelayMs: 10 * SECOND,
   deadlineMs: 5 * MINUTE,
 };
-/** A broken transfer is whole the next time; what is stored broken stays so. */
-const MOST_MISMATCHES = 3;
-const AT_ONCE = 8;
-/** Beyond this size an upload is worth two more requests, to go on where it broke. */
-const RESUMABLE_FROM = 16 * 1024 * 1024;
-/** Kept in memory while it is under way; a multiple of 256 KiB. */
-const CHUNK = 8 * 1024 * 1024;
+/** Files at once: a request takes 30 to 100 ms there and back, and a small file no longer than that. */
+const AT_ONCE = 32;
+const MIB = 1024 * 1024;
+const PIECE_BYTES = 8 * MIB;
+/** Under way at once in all transfers of a worker: what its memory grows by. */
+const MOST_BYTES = 64 * MIB;
+const MOST_KNOWN_FOLDERS = 100_000;
+/** Trouble that goes on is told this often. */
+const TELL_EVERY_MS = 30 * SECOND;
 
-/** Splits `bucket/path`, or `gs://bucket/path`. */
-export function parseStoragePath(text: string): { bucket: string; path: string } {
-  const [, bucket = '', path = ''] = /^(?:gs:\/\/)?([^/]*)\/?(.*)$/s.exec(text) ?? [];
-  if (!/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(bucket))
-    throw new BorealisError(
-      `'${text}' is no storage path: it begins with a bucket's name, as in gs://bucket/folder`,
-    );
-  return { bucket, path };
-}
-
-/** Where the object `name` below `prefix` goes in folder `dir`. Throws for names that would leave it. */
-export function fileFor(dir: string, prefix: string, name: string): string {
-  const rest = name.slice(prefix.length);
-  const target = resolve(dir, `./${rest}`);
-  const inside = target === resolve(dir) || target.startsWith(resolve(dir) + sep);
-  if (!inside || rest.includes('\0') || rest.split('/').includes('..'))
-    throw new BorealisError(`The object '${name}' would be written outside ${dir}: rename it`);
-  return target;
+export interface StorageOptions {
+  log?: Logger;
+  policy?: RetryPolicy;
+  /** How long an answer may take, besides the time for its bytes. */
+  answerWithinMs?: number;
+  slowestBytesPerSecond?: number;
+  pieceBytes?: number;
 }
 
 export class Storage {
-  readonly #clients = new Map<'plain' | 'resuming', GoogleStorage>();
+  readonly #wire: Wire;
+  readonly #log: Logger;
+  readonly #policy: RetryPolicy;
+  /** Objects that stand for folders and are known to be there, or are being made. */
+  readonly #folders = new Map<string, Promise<void>>();
+  #toldAt = 0;
 
-  constructor(
-    readonly endpoints: Endpoints,
-    readonly project?: string,
-    readonly log: Logger = silent,
-    readonly policy: RetryPolicy = PASSING,
-  ) {}
-
-  /**
-   * A client that leaves trying again to `retry`, or one that knows how to resume: Google's library itself goes on with a large
-   * upload where that broke, after a second or more.
-   */
-  async #bucket(name: string, kind: 'plain' | 'resuming' = 'plain'): Promise<Bucket> {
-    const client = this.#clients.get(kind) ?? (await this.#newClient(kind === 'resuming'));
-    this.#clients.set(kind, client);
-    return client.bucket(name);
+  constructor(endpoints: Endpoints, o: StorageOptions = {}) {
+    this.#log = o.log ?? silent;
+    this.#policy = o.policy ?? PASSING;
+    this.#wire = {
+      api: new StorageApi(endpoints.storage, o.answerWithinMs, o.slowestBytesPerSecond),
+      budget: new ByteBudget(MOST_BYTES),
+      pieceBytes: o.pieceBytes ?? PIECE_BYTES,
+      again: (work, options) => this.#again(work, options),
+    };
   }
 
-  async #newClient(resuming: boolean): Promise<GoogleStorage> {
-    const { IdempotencyStrategy, Storage: Google } = await import('@google-cloud/storage');
-    const apiEndpoint = this.endpoints.storage?.href.replace(/\/$/, '');
-    // The library takes the variable for the whole base path and leaves out /storage/v1, which emulators expect.
-    const variable = process.env.STORAGE_EMULATOR_HOST;
-    delete process.env.STORAGE_EMULATOR_HOST;
-    const { RetryAlways, RetryNever } = IdempotencyStrategy;
-    try {
-      return new Google({
-        ...(this.project && { projectId: this.project }),
-        ...(apiEndpoint && { apiEndpoint }),
-        crc32cGenerator: () => new NativeCrc32c(),
-        retryOptions: resuming
-          ? // The same bytes under the same name: a repeated upload does no harm.
-            { autoRetry: true, maxRetries: 5, idempotencyStrategy: RetryAlways }
-          : { autoRetry: false, idempotencyStrategy: RetryNever },
-      });
-    } finally {
-      if (variable !== undefined) process.env.STORAGE_EMULATOR_HOST = variable;
-    }
+  /** The time by the server's clock, once it has answered. */
+  now(): Date {
+    return this.#wire.api.now();
   }
 
   async exists(bucket: string): Promise<boolean> {
-    const there = await this.#bucket(bucket);
-    const [found] = await retry(this.policy, () => there.exists());
-    return found;
+    const { api } = this.#wire;
+    const request = { path: bucketPath(bucket), query: { fields: 'name' } };
+    try {
+      await this.#again(() => api.json(request), {});
+      return true;
+    } catch (thrown) {
+      if (isNotFound(thrown)) return false;
+      throw thrown;
+    }
   }
 
   /** Lists objects below a prefix, page by page. With `delimiter` '/', deeper ones are left out. */
-  async *list(bucket: string, prefix: string, delimiter?: string): AsyncGenerator<StorageObject> {
-    const from = await this.#bucket(bucket);
+  async *list(
+    bucket: string,
+    prefix: string,
+    o: { delimiter?: string; signal?: AbortSignal } = {},
+  ): AsyncGenerator<StorageObject> {
     let pageToken: string | undefined;
     do {
-      const page = await this.#try(`list gs://${bucket}/${prefix}`, bucket, () =>
-        from.getFiles({
+      const request = {
+        path: `${bucketPath(bucket)}/o`,
+        query: {
           prefix,
-          autoPaginate: false,
+          delimiter: o.delimiter,
+          pageToken,
           maxResults: 1000,
-          ...(pageToken && { pageToken }),
-          ...(delimiter && { delimiter }),
-        }),
+          fields: `nextPageToken,items(${OBJECT_FIELDS})`,
+        },
+        signal: o.signal,
+      };
+      const page = await this.#try(`list gs://${bucket}/${prefix}`, bucket, o, () =>
+        this.#again(
+          () => this.#wire.api.json<{ items?: ObjectResource[]; nextPageToken?: string }>(request),
+          o,
+        ),
       );
-      for (const file of page[0]) {
-        const { size, updated } = file.metadata;
-        yield { name: file.name, size: Number(size ?? 0), updated: updated ? new Date(updated) : null };
-      }
-      pageToken = (page[1] as { pageToken?: string } | null)?.pageToken;
+      for (const item of page.items ?? []) yield objectOf(item);
+      pageToken = page.nextPageToken;
     } while (pageToken);
   }
 
-  async read(bucket: string, object: string): Promise<Uint8Array> {
-    const from = (await this.#bucket(bucket)).file(object);
-    const [bytes] = await this.#try(`read gs://${bucket}/${object}`, bucket, () => from.download());
-    return bytes;
+  /** What is known of an object; null when there is none of that name. */
+  async find(bucket: string, name: string, o: TransferOptions = {}): Promise<StorageObject | null> {
+    const { api } = this.#wire;
+    const request = { path: objectPath(bucket, name), query: { fields: OBJECT_FIELDS }, signal: o.signal };
+    return await this.#try(`look for gs://${bucket}/${name}`, bucket, o, async () => {
+      try {
+        return objectOf(await this.#again(() => api.json<ObjectResource>(request), o));
+      } catch (thrown) {
+        if (isNotFound(thrown) && (await this.exists(bucket))) return null;
+        throw thrown;
+      }
+    });
   }
 
-  async write(bucket: string, object: string, data: string | Uint8Array): Promise<void> {
-    const to = (await this.#bucket(bucket)).file(object);
-    await this.#try(`write gs://${bucket}/${object}`, bucket, () =>
-      to.save(Buffer.from(data as Uint8Array), { resumable: false, validation: 'crc32c' }),
+  /** Reads a small object. */
+  async read(bucket: string, name: string): Promise<Uint8Array> {
+    return await this.#newest(`read gs://${bucket}/${name}`, bucket, name, {}, (object) =>
+      readObject(this.#wire, bucket, object, {}),
+    );
+  }
+
+  async write(bucket: string, name: string, data: string | Uint8Array): Promise<void> {
+    await this.#store(bucket, name, data, {});
+  }
+
+  async #store(bucket: string, name: string, data: string | Uint8Array, o: UploadOptions): Promise<void> {
+    const said = { name, contentType: Bun.file(name).type };
+    await this.#try(`write gs://${bucket}/${name}`, bucket, o, () =>
+      storeBytes(this.#wire, Buffer.from(data as Uint8Array), bucket, said, o),
     );
   }
 
   /** Fetches an object to a file. It appears under its name only when it is there whole and its checksum is right. */
-  async download(bucket: string, object: string, file: string, o: TransferOptions = {}): Promise<void> {
-    const from = (await this.#bucket(bucket)).file(object);
+  async download(bucket: string, name: string, file: string, o: TransferOptions = {}): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
-    const part = `${file}.part-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
-    await this.#try(
-      `fetch gs://${bucket}/${object}`,
-      bucket,
-      () => receive(from.createReadStream({ validation: 'crc32c' }), part, o.signal),
-      o.signal,
+    await this.#newest(`fetch gs://${bucket}/${name}`, bucket, name, o, (object) =>
+      download(this.#wire, bucket, object, file, o),
     );
-    await rename(part, file);
   }
 
-  async upload(file: string, bucket: string, object: string, o: TransferOptions = {}): Promise<void> {
-    const { size } = await stat(file);
-    const resumable = size >= RESUMABLE_FROM;
-    const to = (await this.#bucket(bucket, resumable ? 'resuming' : 'plain')).file(object);
-    // In chunks, for what the server has not kept of a chunk can be sent again: of a stream it is gone.
-    const options = { resumable, validation: 'crc32c' as const, ...(resumable && { chunkSize: CHUNK }) };
-    await this.#try(
-      `store gs://${bucket}/${object}`,
-      bucket,
-      () => pipeline(createReadStream(file), to.createWriteStream(options), { signal: o.signal }),
-      o.signal,
+  /** The same for an object that was looked for before; when it has been replaced since, the new one. */
+  async fetch(bucket: string, object: StorageObject, file: string, o: TransferOptions = {}): Promise<void> {
+    try {
+      await download(this.#wire, bucket, object, file, o);
+    } catch (thrown) {
+      if (!isNotFound(thrown)) throw this.#told(`fetch gs://${bucket}/${object.name}`, thrown, o);
+      await this.download(bucket, object.name, file, o);
+    }
+  }
+
+  /** Works on the generation that is the newest, and on the next one when it goes away meanwhile. */
+  async #newest<T>(
+    doing: string,
+    bucket: string,
+    name: string,
+    o: TransferOptions,
+    work: (object: StorageObject) => Promise<T>,
+  ): Promise<T> {
+    for (let seen = ''; ; ) {
+      const object = await this.find(bucket, name, o);
+      if (!object) throw new BorealisError(`Cannot ${doing}: there is no such object`);
+      try {
+        return await work(object);
+      } catch (thrown) {
+        if (!isNotFound(thrown) || object.generation === seen) throw this.#told(doing, thrown, o);
+        seen = object.generation;
+      }
+    }
+  }
+
+  /** Stores a file; what has this name is replaced. */
+  async upload(file: string, bucket: string, name: string, o: UploadOptions = {}): Promise<void> {
+    await this.#try(`store gs://${bucket}/${name}`, bucket, o, () =>
+      upload(this.#wire, file, bucket, name, o),
     );
+  }
+
+  /**
+   * Stores a file as the output of a run, which does not replace what a newer run of the same Firework stored, and nothing
+   * unseen: an upload goes through only when the object is still what it was when this was decided. Throws StoredByNewerRun.
+   */
+  async storeOutput(
+    file: string,
+    bucket: string,
+    name: string,
+    run: Run,
+    o: TransferOptions = {},
+  ): Promise<void> {
+    const metadata = runMetadata(run);
+    let warned = false;
+    // Mostly there is nothing of that name: to look first would be a request for each file.
+    for (let generation = '0'; ; ) {
+      try {
+        return await this.upload(file, bucket, name, { ...o, metadata, generation });
+      } catch (thrown) {
+        if (!isConflict(thrown)) throw thrown;
+      }
+      const there = await this.find(bucket, name, o);
+      generation = there?.generation ?? '0';
+      if (!there) continue;
+      const decision = onTop(there, await checksumOf(file), run);
+      if (decision === 'same') return;
+      if (decision === 'refuse')
+        throw new StoredByNewerRun(
+          `gs://${bucket}/${name} was stored by a newer run of this Firework: it is not replaced`,
+        );
+      if (decision === 'replaceChanged' && !warned)
+        this.#log.warning(`gs://${bucket}/${name} was stored by somebody else while this task ran: replaced`);
+      warned = true;
+    }
+  }
+
+  /**
+   * Makes empty objects that stand for folders (`a/b/`), side by side, each once in the life of this worker: they are what
+   * gcsfuse and the console show as folders. One that is there is left as it is.
+   */
+  async makeFolders(bucket: string, names: Iterable<string>, o: TransferOptions = {}): Promise<void> {
+    await inLanes(AT_ONCE, names, async (name) => {
+      const key = `${bucket}/${name}`;
+      const known = this.#folders.get(key);
+      if (known) return await known;
+      const making = this.#store(bucket, name, '', { ...o, generation: '0' }).catch((thrown) => {
+        if (isConflict(thrown)) return;
+        this.#folders.delete(key);
+        throw thrown;
+      });
+      if (this.#folders.size >= MOST_KNOWN_FOLDERS) this.#folders.clear();
+      this.#folders.set(key, making);
+      await making;
+    });
   }
 
   /** Fetches all objects below `prefix` (which ends with '/') into `dir`. Returns how many files. */
   async downloadTree(bucket: string, prefix: string, dir: string, o: TransferOptions = {}): Promise<number> {
-    await mkdir(dir, { recursive: true });
-    let count = 0;
-    await inLanes(o.concurrency ?? AT_ONCE, this.list(bucket, prefix), async ({ name }) => {
-      o.signal?.throwIfAborted();
-      const target = fileFor(dir, prefix, name);
-      // An object whose name ends with '/' stands for an empty folder.
-      if (name.endsWith('/')) await mkdir(target, { recursive: true });
-      else {
-        await this.download(bucket, name, target, o);
-        count++;
-      }
-    });
-    return count;
+    const objects = await Array.fromAsync(this.list(bucket, prefix, o));
+    const { files, folders } = planTree(objects, prefix, dir);
+    for (const folder of folders) await mkdir(folder, { recursive: true });
+    await this.each(files, o, ({ object, file }) => this.fetch(bucket, object, file, o));
+    return files.length;
   }
 
   /** Stores all files of `dir` below `prefix`. Empty folders are kept as objects 'name/'. Returns how many files. */
   async uploadTree(dir: string, bucket: string, prefix: string, o: TransferOptions = {}): Promise<number> {
-    let count = 0;
-    const root = await realpath(dir);
-    await inLanes(o.concurrency ?? AT_ONCE, walk(root, this.log), async ({ path, folder }) => {
+    const entries = await treeEntries(dir, prefix, this.#log);
+    const files = entries.filter(({ name }) => !name.endsWith('/'));
+    const folders = entries.filter(({ name }) => name.endsWith('/'));
+    await this.makeFolders(
+      bucket,
+      folders.map(({ name }) => name),
+      o,
+    );
+    await this.each(files, o, ({ path, name }) => this.upload(path, bucket, name, o));
+    return files.length;
+  }
+
+  /** Transfers many, some side by side. After a failure no new one is begun. */
+  async each<T>(items: Iterable<T>, o: TransferOptions, work: (item: T) => Promise<void>): Promise<void> {
+    await inLanes(o.concurrency ?? AT_ONCE, items, async (item) => {
       o.signal?.throwIfAborted();
-      const name = prefix + relative(root, path).split(sep).join('/');
-      if (folder) await this.write(bucket, `${name}/`, '');
-      else {
-        await this.upload(path, bucket, name, o);
-        count++;
-      }
+      await work(item);
     });
-    return count;
   }
 
-  async #try<T>(doing: string, bucket: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    let mismatches = 0;
-    const retryable = (e: unknown) =>
-      this.policy.retryable(e) || (isMismatch(e) && ++mismatches < MOST_MISMATCHES);
+  async #again<T>(work: () => Promise<T>, { policy = this.#policy, signal }: TransferOptions): Promise<T> {
+    const began = Date.now();
+    return await retry(policy, work, {
+      signal,
+      onRetry: (thrown, ms) => {
+        const line = `Cloud Storage: again in ${(ms / SECOND).toFixed(1)} s: ${messageOf(thrown)}`;
+        const now = Date.now();
+        if (now - began < TELL_EVERY_MS || now - this.#toldAt < TELL_EVERY_MS) return this.#log.debug(line);
+        this.#toldAt = now;
+        this.#log.warning(`${line}; it has failed for ${((now - began) / SECOND).toFixed(0)} s`);
+      },
+    });
+  }
+
+  async #try<T>(doing: string, bucket: string, o: TransferOptions, work: () => Promise<T>): Promise<T> {
     try {
-      return await retry({ ...this.policy, retryable }, work, {
-        signal,
-        onRetry: (e, ms) => this.log.debug(`${doing}: again in ${ms.toFixed(0)} ms: ${messageOf(e)}`),
-      });
+      return await work();
     } catch (thrown) {
-      if (signal?.aborted) throw signal.reason;
-      if (isNotFound(thrown)) {
-        const there = await this.exists(bucket).catch(() => true);
-        if (!there)
-          throw new BorealisError(
-            `Bucket '${bucket}' does not exist. Create it: gcloud storage buckets create gs://${bucket}`,
-            { cause: thrown },
-          );
-        throw new BorealisError(`Cannot ${doing}: there is no such object`, { cause: thrown });
-      }
-      throw cloudError(doing, thrown);
-    }
-  }
-}
-
-/**
- * Writes what comes to `file`; what does not come whole leaves none. Google's stream must not be destroyed before it has an
- * answer: it would throw where nobody can catch it (7.22). So an abort is told at once, and the stream ends a moment later.
- */
-async function receive(source: Readable, file: string, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  const answered = new Promise<void>((resolve) => {
-    source.once('response', () => setImmediate(resolve)).once('close', resolve);
-  });
-  const stop = new AbortController();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => {
-    aborted.reject(signal?.reason);
-    void answered.then(() => stop.abort());
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const written = pipeline(source, createWriteStream(file), { signal: stop.signal });
-  const cleared = written.catch(() => rm(file, { force: true }));
-  try {
-    await Promise.race([written, aborted.promise]);
-  } catch (thrown) {
-    if (!signal?.aborted) await cleared;
-    throw thrown;
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-  }
-}
-
-function isMismatch(thrown: unknown): boolean {
-  return (
-    (thrown as { code?: unknown }).code === 'CONTENT_DOWNLOAD_MISMATCH' ||
-    (thrown as { code?: unknown }).code === 'FILE_NO_UPLOAD'
-  );
-}
-
-/** The files below `root`, and its empty folders. A link is followed when it stays inside, else skipped with a warning. */
-async function* walk(
-  root: string,
-  log: Logger,
-  dir = root,
-): AsyncGenerator<{ path: string; folder: boolean }> {
-  const entries = await readdir(dir, { withFileTypes: true });
-  if (entries.length === 0 && dir !== root) yield { path: dir, folder: true };
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const path = join(dir, entry.name);
-    if (entry.isDirectory()) yield* walk(root, log, path);
-    else if (entry.isFile()) yield { path, folder: false };
-    else if (entry.isSymbolicLink()) {
-      const target = await realpath(path).catch(() => null);
-      const inside = target?.startsWith(root + sep) && (await stat(path)).isFile();
-      if (inside) yield { path, folder: false };
-      else
-        log.warning(
-          `${relative(root, path)} is a link that leads out of the tree, to a folder, or to nothing: not stored`,
+      const told = this.#told(doing, thrown, o);
+      if (isNotFound(thrown) && !(await this.exists(bucket).catch(() => true)))
+        throw new BorealisError(
+          `Bucket '${bucket}' does not exist. Create it: gcloud storage buckets create gs://${bucket}`,
+          { cause: thrown },
         );
-    } else log.warning(`${relative(root, path)} is no regular file: not stored`);
+      throw told;
+    }
+  }
+
+  /** What is thrown to the callers. */
+  #told(doing: string, thrown: unknown, { signal }: TransferOptions): unknown {
+    if (signal?.aborted) return signal.reason;
+    if (isNotFound(thrown))
+      return new BorealisError(`Cannot ${doing}: there is no such object`, { cause: thrown });
+    if (codeOf(thrown) === 'ENOSPC')
+      return new BorealisError(`Cannot ${doing}: the disk of this machine is full`, { cause: thrown });
+    return cloudError(doing, thrown);
   }
 }
 
-/** Does `work` on items as they come, `lanes` at a time. After a failure no new item is begun; it is thrown at the end. */
-async function inLanes<T>(
-  lanes: number,
-  items: AsyncIterator<T> & AsyncIterable<T>,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const failures: unknown[] = [];
-  const lane = async () => {
-    while (failures.length === 0) {
-      const next = await items.next();
-      if (next.done) return;
-      try {
-        await work(next.value);
-      } catch (thrown) {
-        failures.push(thrown);
-      }
-    }
-  };
-  const settled = await Promise.allSettled(Array.from({ length: lanes }, lane));
-  for (const one of settled) if (one.status === 'rejected') failures.push(one.reason);
-  if (failures.length > 0) throw failures[0];
+async function checksumOf(path: string): Promise<{ size: number; crc32c: string }> {
+  let [size, crc] = [0, 0];
+  for await (const chunk of createReadStream(path, { highWaterMark: MIB })) {
+    crc = crc32c(chunk, crc);
+    size += chunk.length;
+  }
+  return { size, crc32c: crcText(crc) };
 }

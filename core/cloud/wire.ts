@@ -1,0 +1,49 @@
+/** What every transfer goes by. */
+import type { RetryPolicy } from '../retry.ts';
+import type { ByteBudget } from './in_flight.ts';
+import type { StorageApi } from './storage_api.ts';
+
+export interface Wire {
+  api: StorageApi;
+  /** Of all transfers together. */
+  budget: ByteBudget;
+  /** An object that is larger goes in pieces of this size, a multiple of 256 KiB, each of which is held in memory once. */
+  pieceBytes: number;
+  /** Does `work`, and does it again after failures that pass. */
+  again<T>(work: () => Promise<T>, o: TransferOptions): Promise<T>;
+}
+
+export interface TransferOptions {
+  signal?: AbortSignal;
+  /** Files under way at once. */
+  concurrency?: number;
+  /** How long failures that pass are tried again: another policy than the storage's own. */
+  policy?: RetryPolicy;
+  /** Told of bytes as they are there for good; fewer than none when they must come again. */
+  onBytes?: (bytes: number) => void;
+}
+
+/** Bytes that are not what they should be, though they all came. */
+export class Mismatch extends Error {
+  override readonly name = 'Mismatch';
+}
+
+/** The server forgot an upload that was under way. */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost';
+}
+
+/** A broken transfer is whole the next time; what is stored broken stays so. */
+const MOST_TRIES = 3;
+
+/** Does a whole transfer, and again when its bytes came out wrong. */
+export async function wholeAgain<T>(transfer: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await transfer();
+    } catch (thrown) {
+      const mendable = thrown instanceof Mismatch || thrown instanceof SessionLost;
+      if (!mendable || tries === MOST_TRIES) throw thrown;
+    }
+  }
+}
