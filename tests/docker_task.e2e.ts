@@ -29,7 +29,7 @@ beforeAll(async () => {
   if (why !== undefined) return;
   dir = await mkdtemp(join(tmpdir(), 'docker-task-'));
   gcp = await startGcp({ dir, fireworker: ['false'], launchpadFile: '' });
-  storage = new Storage(readEndpoints(gcp.env), 'sandbox');
+  storage = new Storage(readEndpoints(gcp.env));
   dropImage = await importImage(host, IMAGE);
 }, LIMIT);
 afterAll(async () => {

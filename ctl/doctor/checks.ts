@@ -83,7 +83,7 @@ async function bucket(o: DoctorOptions): Promise<Finding> {
   try {
     const { Storage } = await import('../../core/cloud/storage.ts');
     const projectId = resolveProject({ flag: o.project, env: o.env });
-    const storage = new Storage(endpoints, projectId);
+    const storage = new Storage(endpoints);
     const exists = await within(15_000, storage.exists(name));
     if (exists) return { check, result: 'OK', text: `gs://${name}` };
     return {
