@@ -32,7 +32,7 @@ async function main(line: CommandLine): Promise<number> {
   const signals = listenToSignals(stopping);
   let exitCode = 0;
   try {
-    const settings = readSettings(line, cloud.instance);
+    const settings = await readSettings(line, cloud.instance);
     sinks[0] = consoleSink({ level: settings.strmLvl, json: line.jsonLogs });
     if (settings.logdir) sinks.push(fileSink(settings.logdir, settings.strmLvl));
     await using pad = await openPad({ name: line.name, settings, cloud, stopping, log });

@@ -151,7 +151,7 @@ describe('a LaunchPad file', () => {
     try {
       const path = join(folder, 'pad.yaml');
       if (text !== null) await writeFile(path, text);
-      return readSettings(parseCommandLine(['-l', path]), null, {});
+      return await readSettings(parseCommandLine(['-l', path]), null, {});
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -46,10 +46,11 @@ test('a fleet from its first VM to its last', async () => {
 
 test('VMs that refuse are told, and the others are there', async () => {
   const fleet = await Fleet.up({ ...demo(), count: 1 });
-  const thrown = await Fleet.up({ ...demo(), count: 2 }).catch((e) => e);
+  cloud.faults.add({ service: 'compute', match: 'insert demo-2', operationError: 'QUOTA_EXCEEDED' });
+  const thrown = await Fleet.up({ ...demo(), count: 3 }).catch((e) => e);
   expect(thrown).toBeInstanceOf(FleetError);
-  expect(thrown).toMatchObject({ done: ['demo-1'], refused: [{ name: 'demo-0' }] });
-  expect(thrown.message).toStartWith('1 of 2 VMs refused: demo-0 exists already');
+  expect(thrown).toMatchObject({ done: ['demo-0', 'demo-1'], refused: [{ name: 'demo-2' }] });
+  expect(thrown.message).toStartWith("1 of 3 VMs refused: demo-2: Quota 'CPUS' exceeded");
   expect((await fleet.list()).map(({ name }) => name)).toEqual(['demo-0', 'demo-1']);
   await fleet.down();
 });

@@ -2,10 +2,11 @@
 import type { Vm, VmResult } from '../core/cloud/compute.ts';
 import { BorealisError, UsageError } from '../core/errors.ts';
 import { sleep } from '../core/wait.ts';
-import { type Action, changeVms, fleetVms, openFleet, type Fleet as Place } from '../ctl/fleet/fleet.ts';
-import { checkOptions, instanceBody, type OPTIONS } from '../ctl/fleet/instance_body.ts';
+import { makeVms } from '../ctl/fleet/create.ts';
+import { type Action, fleetVms, openFleet, type Fleet as Place } from '../ctl/fleet/fleet.ts';
 import { launchPadMetadata, requireDatabase, settingsMetadata } from '../ctl/fleet/metadata.ts';
 import { MOST_AT_ONCE, vmNames } from '../ctl/fleet/names.ts';
+import { checkOptions, type OptionName } from '../ctl/fleet/options.ts';
 import type { LaunchPad } from './launchpad.ts';
 
 /** Which fleet. Where Compute Engine is, and who asks, is as for `borealisctl`. */
@@ -32,7 +33,7 @@ export interface NewVms extends FleetPlace {
   /** Metadata attributes: settings of the workers. */
   metadata?: Readonly<Record<string, string>>;
   /** Options of `gcloud compute instances create`: `{ 'machine-type': 'n2-standard-4' }`. */
-  options?: Readonly<Partial<Record<Exclude<(typeof OPTIONS)[number], 'project' | 'zone'>, string>>>;
+  options?: Readonly<Partial<Record<Exclude<OptionName, 'project' | 'zone'>, string>>>;
   /** Far cheaper, and Google may take them back. */
   spot?: boolean;
 }
@@ -63,7 +64,7 @@ export class Fleet {
     this.#place = openFleet(place, place.env);
   }
 
-  /** Creates VMs and waits until they boot. Throws UsageError for what cannot be asked for, before anything is. */
+  /** Creates those of the VMs that are not there yet, and waits until they boot. Throws UsageError for what cannot be asked for, before anything is. */
   static async up(vms: NewVms): Promise<Fleet> {
     const { count, base = 0, family = 'fireworker', spot = false } = vms;
     if (!Number.isInteger(count) || count < 1 || count > MOST_AT_ONCE)
@@ -76,10 +77,9 @@ export class Fleet {
     if (family === 'fireworker') requireDatabase(metadata);
     const fleet = new Fleet(vms);
     const { project, zone } = fleet.#place.compute;
-    const spec = { project, zone, prefix: fleet.prefix, family, options, metadata, spot };
+    const spec = { project, prefix: fleet.prefix, family, options, metadata, spot };
     const names = vmNames(fleet.prefix, base, count);
-    const bodies = names.map((name) => instanceBody(name, spec));
-    outcome(await fleet.#place.compute.insert(bodies));
+    outcome(await makeVms(fleet.#place, { names, spec, places: [{ zone }] }, () => {}));
     return fleet;
   }
 
@@ -105,12 +105,12 @@ export class Fleet {
 
   /** Sets metadata attributes; others stay. Returns the names of the VMs. */
   async setMetadata(set: Readonly<Record<string, string>>): Promise<string[]> {
-    return await this.#all((compute, names, onDone) => compute.setMetadata(names, set, onDone));
+    return await this.#all((compute, vms, onDone) => compute.setMetadata(vms, set, onDone));
   }
 
   /** Deletes its VMs at once. What runs on them is given back. Returns the names of the VMs. */
   async down(): Promise<string[]> {
-    return await this.#all((compute, names, onDone) => compute.delete(names, onDone));
+    return await this.#all((compute, vms, onDone) => compute.delete(vms, onDone));
   }
 
   /** Waits until it has no VM any more: after `quitSoon` or `down`. Throws the signal's reason when it aborts. */
@@ -122,7 +122,7 @@ export class Fleet {
   }
 
   async #all(action: Action): Promise<string[]> {
-    return outcome(await changeVms(this.#place, await this.list(), action));
+    return outcome(await action(this.#place.compute, await this.list(), () => {}));
   }
 }
 

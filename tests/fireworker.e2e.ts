@@ -136,7 +136,7 @@ describe('a VM that works', () => {
       await add(launchpad, 'while ! test -e go; do sleep 0.05; done', 'true');
       await until('the first rocket', async () => (await stateOf(launchpad, 1)) === 'RUNNING', LIMIT);
       const launch = await until('its folder', () => launchpad.launches.findOne({ fw_id: 1 }));
-      await compute.setMetadata(['real-soon'], { quit: 'soon' });
+      await compute.setMetadata([{ name: 'real-soon', zone: 'us-west1-b' }], { quit: 'soon' });
       await until('that it was heard', async () =>
         (await consoleOf('real-soon')).includes('quit=soon was asked for'),
       );
@@ -156,7 +156,7 @@ describe('a VM that works', () => {
         async () => (await consoleOf('real-when-idle').catch(() => '')).includes('pulling'),
         LIMIT,
       );
-      await compute.setMetadata(['real-when-idle'], { quit: 'when-idle' });
+      await compute.setMetadata([{ name: 'real-when-idle', zone: 'us-west1-b' }], { quit: 'when-idle' });
       await gone('real-when-idle');
       expect(await consoleOf('real-when-idle')).toContain(
         'Stopped: quit=when-idle was asked for, and nothing is READY',

@@ -15,6 +15,7 @@ function open(cloud: TestCloud, zone = 'us-west1-b') {
   const compute = new Compute('sandbox', zone, readEndpoints(cloud.env), world);
   return Object.assign(compute, { delays });
 }
+const at = (...names: string[]) => names.map((name) => ({ name, zone: 'us-west1-b' }));
 const bodies = (...names: string[]) => names.map((name) => vmBody(name, { db: 'x' }) as InstanceBody);
 const calls = async (cloud: TestCloud, type: string) => {
   const { items = [] } = await cloud.json('GET', `${cloud.zone}/operations?filter=operationType=${type}`);
@@ -25,8 +26,10 @@ test('VMs are made, listed in pages, changed and deleted', async () => {
   await using cloud = await testCloud();
   const compute = open(cloud);
   const heard: string[] = [];
-  const made = await compute.insert(bodies('demo-2', 'demo-10', 'demo-1'), ({ name }) => heard.push(name));
-  expect(made).toEqual([{ name: 'demo-2' }, { name: 'demo-10' }, { name: 'demo-1' }]);
+  const made = await compute.insert(bodies('demo-2', 'demo-10', 'demo-1'), 'us-west1-b', ({ name }) =>
+    heard.push(name),
+  );
+  expect(made).toEqual(at('demo-2', 'demo-10', 'demo-1'));
   expect(heard.sort()).toEqual(['demo-1', 'demo-10', 'demo-2']);
   const listed = await compute.list('name=demo-*', 2);
   expect(listed.map(({ name }) => name)).toEqual(['demo-1', 'demo-2', 'demo-10']);
@@ -38,14 +41,17 @@ test('VMs are made, listed in pages, changed and deleted', async () => {
     created: expect.any(Date) as Date,
     labels: {},
     metadata: { db: 'x' },
+    fingerprint: expect.any(String) as string,
     spot: false,
+    diskGb: 10,
+    accelerators: {},
   });
   expect(await compute.list('name=nobody')).toEqual([]);
-  expect(await compute.setMetadata(['demo-1'], { quit: 'soon', note: 'a=b' })).toEqual([{ name: 'demo-1' }]);
+  expect(await compute.setMetadata(at('demo-1'), { quit: 'soon', note: 'a=b' })).toEqual(at('demo-1'));
   const [one] = await compute.list('name=demo-1');
   expect(one?.metadata).toEqual({ db: 'x', quit: 'soon', note: 'a=b' });
-  expect(await compute.delete(['demo-1', 'demo-2', 'never-was'])).toEqual(
-    ['demo-1', 'demo-2', 'never-was'].map((name) => ({ name })),
+  expect(await compute.delete(at('demo-1', 'demo-2', 'never-was'))).toEqual(
+    at('demo-1', 'demo-2', 'never-was'),
   );
   await compute.requestDelete('demo-10');
   await compute.requestDelete('never-was');
@@ -60,7 +66,7 @@ test('what passes is asked again with growing pauses, and nothing is done twice'
   cloud.faults.add({ service: 'compute', match: 'POST', status: 403, reason: 'rateLimitExceeded' });
   // The VM is made, and the answer that says so is lost.
   cloud.faults.add({ service: 'compute', match: 'POST', cut: true });
-  expect(await compute.insert(bodies('demo-0'))).toEqual([{ name: 'demo-0' }]);
+  expect(await compute.insert(bodies('demo-0'))).toEqual(at('demo-0'));
   expect(compute.delays).toEqual([500, 1000, 2000, 4000]);
   expect(await calls(cloud, 'insert')).toBe(1);
 
@@ -68,7 +74,7 @@ test('what passes is asked again with growing pauses, and nothing is done twice'
   cloud.faults.add({ service: 'compute', match: '/wait', status: 500 });
   cloud.faults.add({ service: 'compute', match: 'DELETE', cut: true });
   expect(await compute.list('')).toHaveLength(1);
-  expect(await compute.delete(['demo-0'])).toEqual([{ name: 'demo-0' }]);
+  expect(await compute.delete(at('demo-0'))).toEqual(at('demo-0'));
   expect(await calls(cloud, 'delete')).toBe(1);
 });
 
@@ -77,7 +83,7 @@ test('metadata that others change at the same time are all kept', async () => {
   const compute = open(cloud);
   await cloud.boot('demo-0', { db: 'x' });
   const keys = ['a', 'b', 'c', 'd', 'e'];
-  const results = await Promise.all(keys.map((key) => compute.setMetadata(['demo-0'], { [key]: key })));
+  const results = await Promise.all(keys.map((key) => compute.setMetadata(at('demo-0'), { [key]: key })));
   expect(results.flat().filter(({ error }) => error)).toEqual([]);
   const [vm] = await compute.list('');
   expect(vm?.metadata).toEqual({ db: 'x', a: 'a', b: 'b', c: 'c', d: 'd', e: 'e' });
@@ -110,7 +116,7 @@ test('a VM that cannot be had says why and what to do, and the others are made',
     expect.stringContaining("Cannot create demo-5: Invalid value for field 'resource.labels': 'Bad='"),
   ]);
   expect(compute.delays).toEqual([]);
-  const set = await compute.setMetadata(['demo-0', 'nobody'], { quit: 'soon' });
+  const set = await compute.setMetadata(at('demo-0', 'nobody'), { quit: 'soon' });
   expect(set.map(({ error }) => error?.message)).toEqual([
     undefined,
     'nobody: there is no such VM in zone us-west1-b',

@@ -17,6 +17,7 @@ export interface Endpoints {
   storage?: URL;
   compute?: URL;
   logging?: URL;
+  secrets?: URL;
 }
 
 export function readEndpoints(env: Env = process.env): Endpoints {
@@ -25,6 +26,7 @@ export function readEndpoints(env: Env = process.env): Endpoints {
     storage: url('STORAGE_EMULATOR_HOST', env),
     compute: url('CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE', env),
     logging: url('CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING', env),
+    secrets: url('CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER', env),
   };
 }
 

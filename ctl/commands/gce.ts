@@ -3,12 +3,10 @@ import { defineCommand } from 'citty';
 import { UsageError } from '../../core/errors.ts';
 import { everyValue } from '../command_line.ts';
 import { createVms } from '../fleet/create.ts';
-import { actOn, openFleet } from '../fleet/fleet.ts';
-import { checkOptions } from '../fleet/instance_body.ts';
-import { launchPadMetadata, requireDatabase } from '../fleet/metadata.ts';
-import { MANY, rangeOf, vmNames } from '../fleet/names.ts';
-import { parseMetadata, parsePairs, redact } from '../fleet/pairs.ts';
-import { printJson } from '../output.ts';
+import { actOn, named } from '../fleet/fleet.ts';
+import { MANY, rangeOf } from '../fleet/names.ts';
+import { parseMetadata } from '../fleet/pairs.ts';
+import { planOf } from '../fleet/plan.ts';
 
 export const examples = ['gce grace-wcm -c3 -m db=analysis', 'gce grace-wcm -c3 --set-metadata -m quit=soon'];
 
@@ -48,41 +46,34 @@ export default defineCommand({
   async run({ args: flags, rawArgs }) {
     const actions = [flags.delete, flags['set-metadata'], flags['quit-soon']].filter(Boolean).length;
     if (actions > 1) throw new UsageError('gce: --delete, --set-metadata and --quit-soon exclude each other');
-    const options = parsePairs('-o', everyValue(rawArgs, args, 'option'));
-    checkOptions(options);
-    const given = parseMetadata(everyValue(rawArgs, args, 'metadata'));
+    const create = actions === 0;
     const { base = 0, count = 1 } = rangeOf(flags.base, flags.count, MANY);
-    const fleet = openFleet({ prefix: flags['name-prefix'], project: options.project, zone: options.zone });
-    const { project, zone } = fleet.compute;
-    const names = vmNames(fleet.prefix, base, count);
-    const vms = names.map((name) => ({ name, zone }));
-    const dryRun = flags['dry-run'] ?? false;
-    if (flags.delete) {
-      if (dryRun) return printJson({ delete: names });
+    const given = everyValue(rawArgs, args, 'metadata');
+    // As upstream: only new VMs get what the LaunchPad file says.
+    const { fleet, creation } = planOf(
+      {
+        prefix: flags['name-prefix'],
+        family: create ? flags.family : '',
+        launchpad: create ? flags.launchpad : '',
+        'dry-run': flags['dry-run'],
+      },
+      { options: everyValue(rawArgs, args, 'option'), metadata: given },
+    );
+    if (create) return await createVms(fleet, creation(base, count), false);
+    const vms = await named(fleet, creation(base, count).names);
+    if (flags.delete)
       return await actOn(fleet, vms, { doing: 'Deleting', done: 'Deleted' }, false, (compute, list, onDone) =>
         compute.delete(list, onDone),
       );
-    }
-    if (flags['set-metadata'] || flags['quit-soon']) {
-      const set = { ...given, ...(flags['quit-soon'] && { quit: 'soon' }) };
-      if (Object.keys(set).length === 0)
-        throw new UsageError('gce: --set-metadata needs at least one -m KEY=VALUE');
-      if (dryRun) return printJson({ setMetadata: names, metadata: redact(set) });
-      return await actOn(
-        fleet,
-        vms,
-        { doing: 'Setting metadata of', done: 'Set metadata of' },
-        false,
-        (compute, list, onDone) => compute.setMetadata(list, set, onDone),
-      );
-    }
-    const metadata = { ...launchPadMetadata(flags.launchpad), ...given };
-    if (flags.family === 'fireworker') requireDatabase(metadata);
-    return await createVms(
+    const set = { ...parseMetadata(given), ...(flags['quit-soon'] && { quit: 'soon' }) };
+    if (Object.keys(set).length === 0)
+      throw new UsageError('gce: --set-metadata needs at least one -m KEY=VALUE');
+    return await actOn(
       fleet,
-      names,
-      { project, zone, prefix: fleet.prefix, family: flags.family, options, metadata, spot: false },
-      { dryRun, json: false },
+      vms,
+      { doing: 'Setting metadata of', done: 'Set metadata of' },
+      false,
+      (compute, list, onDone) => compute.setMetadata(list, set, onDone),
     );
   },
 });

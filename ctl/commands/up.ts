@@ -2,16 +2,14 @@ import { defineCommand } from 'citty';
 import { everyValue } from '../command_line.ts';
 import { confirm } from '../fleet/confirm.ts';
 import { createVms } from '../fleet/create.ts';
-import { asJson, place, prefix } from '../fleet/flags.ts';
-import { openFleet } from '../fleet/fleet.ts';
-import { checkOptions } from '../fleet/instance_body.ts';
-import { launchPadMetadata, requireDatabase } from '../fleet/metadata.ts';
-import { MANY, nameSpan, rangeOf, vmNames } from '../fleet/names.ts';
-import { parseMetadata, parsePairs } from '../fleet/pairs.ts';
+import { asJson, dryRun, newVms, prefix } from '../fleet/flags.ts';
+import { MANY, nameSpan, rangeOf } from '../fleet/names.ts';
+import { planOf } from '../fleet/plan.ts';
 
 export const examples = [
   'borealisctl up --count 30',
   'borealisctl up demo --count 3 --spot -m db=analysis -o machine-type=n2-standard-4',
+  'borealisctl up demo --count 50 --zone us-west1-b,us-west1-c --max-run-duration 12h --dry-run',
 ];
 
 const args = {
@@ -30,65 +28,27 @@ const args = {
     valueHint: 'N',
     description: 'the number of the first VM',
   },
-  family: { type: 'string', alias: 'f', default: 'fireworker', description: 'the image family to boot' },
-  launchpad: {
-    type: 'string',
-    alias: 'l',
-    valueHint: 'FILE',
-    description: "the LaunchPad file whose database, user and password the workers get ('' for none)",
-  },
-  metadata: {
-    type: 'string',
-    alias: 'm',
-    valueHint: 'KEY=VALUE',
-    description: 'a metadata attribute; may be repeated',
-  },
-  option: {
-    type: 'string',
-    alias: 'o',
-    valueHint: 'KEY=VALUE',
-    description: 'an option of gcloud compute instances create; may be repeated',
-  },
-  spot: { type: 'boolean', description: 'spot VMs: far cheaper, and Google may take them back' },
+  ...newVms,
   yes: { type: 'boolean', alias: 'y', description: 'do not ask when there are more than 100' },
-  'dry-run': { type: 'boolean', alias: 'd', description: 'show what would be asked for' },
-  ...place,
+  ...dryRun,
   ...asJson,
 } as const;
 
 export default defineCommand({
-  meta: { name: 'up', description: 'creates worker VMs' },
+  meta: { name: 'up', description: 'creates worker VMs: those of the fleet that are not there yet' },
   args,
   async run({ args: flags, rawArgs }) {
-    const options = parsePairs('-o', everyValue(rawArgs, args, 'option'));
-    checkOptions(options);
     const { base = 0, count = 1 } = rangeOf(flags.base, flags.count);
-    const metadata = {
-      ...launchPadMetadata(flags.launchpad),
-      ...parseMetadata(everyValue(rawArgs, args, 'metadata')),
-    };
-    if (flags.family === 'fireworker') requireDatabase(metadata);
-    const fleet = openFleet({
-      ...flags,
-      project: flags.project ?? options.project,
-      zone: flags.zone ?? options.zone,
+    const plan = planOf(flags, {
+      options: everyValue(rawArgs, args, 'option'),
+      metadata: everyValue(rawArgs, args, 'metadata'),
     });
-    const { project, zone } = fleet.compute;
-    const spec = {
-      project,
-      zone,
-      prefix: fleet.prefix,
-      family: flags.family,
-      options,
-      metadata,
-      spot: flags.spot ?? false,
-    };
-    const names = vmNames(fleet.prefix, base, count);
-    const dryRun = flags['dry-run'] ?? false;
-    if (count > MANY && !dryRun) {
-      const what = `up creates ${count} VMs, ${nameSpan(names)}`;
-      if (!(await confirm(flags.yes, what, `Create ${count} VMs, ${nameSpan(names)}?`))) return 1;
+    const creation = plan.creation(base, count);
+    if (count > MANY && !flags['dry-run']) {
+      const span = nameSpan(creation.names);
+      const what = `up creates ${count} VMs, ${span}`;
+      if (!(await confirm(flags.yes, what, `Create ${count} VMs, ${span}?`))) return 1;
     }
-    return await createVms(fleet, names, spec, { dryRun, json: flags.json ?? false });
+    return await createVms(plan.fleet, creation, flags.json ?? false);
   },
 });

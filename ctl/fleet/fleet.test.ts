@@ -44,22 +44,27 @@ test('a fleet from its first VM to its last', async () => {
     ['ps', 'demo'],
   ]);
   expect(dry?.code).toBe(0);
-  expect(JSON.parse(dry?.out ?? '')).toMatchObject({ names: ['demo-0', 'demo-1', 'demo-2'] });
+  const { requests } = JSON.parse(dry?.out ?? '');
+  expect(requests).toMatchObject([
+    {
+      method: 'POST',
+      body: { count: '3', perInstanceProperties: { 'demo-0': {}, 'demo-1': {}, 'demo-2': {} } },
+    },
+  ]);
+  expect(requests[0].url).toEndWith('/zones/us-west1-b/instances/bulkInsert?requestId=REQUEST_ID');
   expect(dry?.out).not.toContain('secret');
   expect(up).toMatchObject({
     code: 0,
     out: '',
     err: 'Creating 3 VMs: demo-0 .. demo-2\nCreated 3 VMs: demo-0 .. demo-2\n',
   });
-  // The rest is made, and each that is there already is told.
-  expect(again?.code).toBe(1);
-  expect(JSON.parse(again?.out ?? '').map(({ ok }: { ok: boolean }) => ok)).toEqual([
-    false,
-    false,
-    false,
-    true,
+  // The rest is made.
+  expect(again?.code).toBe(0);
+  expect(JSON.parse(again?.out ?? '')).toEqual([
+    ...[0, 1, 2].map((n) => ({ name: `demo-${n}`, ok: true, zone: 'us-west1-b', existed: true })),
+    { name: 'demo-3', ok: true, zone: 'us-west1-b' },
   ]);
-  expect(again?.err).toContain('error: demo-0 exists already. Choose other numbers with --base');
+  expect(again?.err).toBe('There already: demo-0 .. demo-2\nCreating 1 VM: demo-3\nCreated 1 VM: demo-3\n');
   expect(JSON.parse(ps?.out ?? '')).toMatchObject([
     {
       name: 'demo-0',
@@ -74,8 +79,9 @@ test('a fleet from its first VM to its last', async () => {
   ]);
   expect(JSON.parse(json?.out ?? '')).toMatchObject([{ name: 'demo-1' }, { name: 'demo-2' }]);
   expect(table?.out).toMatch(
-    /NAME +STATE +ZONE +MACHINE +DATABASE +QUIT +AGE\ndemo-0 +RUNNING +us-west1-b +n1-standard-1 spot +analysis +0s|1s/,
+    /NAME +STATE +ZONE +MACHINE +DATABASE +WORKER +FLIES +AGE +COST\ndemo-0 +RUNNING +us-west1-b +n1-standard-1 spot +analysis +\? +\ds +\$0\.00/,
   );
+  expect(table?.err).toMatch(/^About \$0\.00 so far\. An estimate: USD, list prices/);
   const { db, username, password, note } = await metadataOf('demo-0');
   expect({ db, username, password, note }).toEqual({
     db: 'analysis',
@@ -86,7 +92,7 @@ test('a fleet from its first VM to its last', async () => {
 
   await cloud.boot('stranger-0');
   await cloud.boot('kept-0', { db: 'x', quit: '' }, { labels: { 'borealis-fleet': 'kept' } });
-  const [set, soon, idle, asked, down, rest, none, empty] = await run([
+  const [set, soon, idle, asked, down, rest, none, empty, , , , dryDown, drySet] = await run([
     ['set-metadata', 'demo', '-m', 'idle_for_rockets=60'],
     ['quit-soon', 'demo', '--count', '2'],
     ['quit-when-idle', 'demo', '--base', '3', '--count', '2', '--json'],
@@ -97,6 +103,9 @@ test('a fleet from its first VM to its last', async () => {
     ['ps', 'demo'],
     ['set-metadata', 'kept', '-m', 'a=1', '-m', 'b=x=y'],
     ['quit-soon', 'kept'],
+    ['set-metadata', 'kept', '-m', 'db', '-m', 'note=', '-m', 'none'],
+    ['down', 'kept', '--dry-run'],
+    ['set-metadata', 'kept', '-m', 'password=new', '--dry-run'],
   ]);
   expect(set?.err).toEndWith('Set metadata of 4 VMs: demo-0 .. demo-3\n');
   expect(soon?.err).toEndWith('Set quit=soon on 2 VMs: demo-0 .. demo-1\n');
@@ -117,7 +126,11 @@ test('a fleet from its first VM to its last', async () => {
   });
   expect(empty).toMatchObject({ code: 0, err: "There are no VMs in fleet 'demo'\n" });
   expect(vms()).toEqual(['stranger-0', 'kept-0']);
-  expect(await metadataOf('kept-0')).toEqual({ db: 'x', quit: 'soon', a: '1', b: 'x=y' });
+  expect(await metadataOf('kept-0')).toEqual({ quit: 'soon', a: '1', b: 'x=y', note: '' });
+  expect(JSON.parse(dryDown?.out ?? '').requests).toMatchObject([{ method: 'DELETE' }]);
+  const [request] = JSON.parse(drySet?.out ?? '').requests;
+  expect(request.url).toContain('/instances/kept-0/setMetadata?');
+  expect(request.body.items).toContainEqual({ key: 'password', value: '***' });
 }, 30_000);
 
 test('bad counts, flags and settings: one line, exit code 2, and no VM', async () => {
@@ -208,7 +221,10 @@ test("upstream's gce: the same flags, no question", async () => {
     ['gce', 'grace-wcm', '--base', '0', '--count', '1', '--delete'],
   ]);
   expect([make, dry, set, quit, gone].map((ran) => ran?.code)).toEqual([0, 0, 0, 0, 0]);
-  expect(JSON.parse(dry?.out ?? '')).toEqual({ delete: ['grace-wcm-0', 'grace-wcm-1'] });
+  const { requests } = JSON.parse(dry?.out ?? '') as { requests: { method: string; url: string }[] };
+  expect(requests.map(({ method, url }) => `${method} ${url.replace(/.*instances/, '')}`)).toEqual(
+    [0, 1].map((n) => `DELETE /grace-wcm-${n}?requestId=REQUEST_ID`),
+  );
   expect(vms()).toContain('grace-wcm-1');
   expect(vms()).not.toContain('grace-wcm-0');
   expect(await metadataOf('grace-wcm-1')).toEqual({ db: 'x', a: 'b', quit: 'soon' });

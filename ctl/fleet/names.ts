@@ -4,6 +4,9 @@ import { UsageError } from '../../core/errors.ts';
 
 /** The label by which a fleet's VMs are found again. */
 export const FLEET_LABEL = 'borealis-fleet';
+/** Who made a VM, and with which version. */
+export const OWNER_LABEL = 'borealis-owner';
+export const VERSION_LABEL = 'borealis-version';
 
 /** More VMs at a time than anybody has asked for. */
 export const MOST_AT_ONCE = 1000;
@@ -13,8 +16,12 @@ export const MANY = 100;
 
 /** `fireworker-$USER` when nobody says otherwise. */
 export function defaultPrefix(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  return `fireworker-${env.USER || userInfo().username}`;
+  return `fireworker-${userName(env)}`;
 }
+
+/** Who makes VMs. */
+export const userName = (env: Readonly<Record<string, string | undefined>> = process.env) =>
+  env.USER || userInfo().username;
 
 /**
  * A prefix as Compute Engine accepts it: lower case, other characters than a-z, 0-9 and - become -, and (upstream's rule)

@@ -404,6 +404,62 @@ test('bulkInsert makes all, or enough, or none', async () => {
   expect(cloud.compute.vms.has('own-6')).toBe(false);
 });
 
+test('a region has zones: each VM is in one of them, and its operations are there', async () => {
+  await using cloud = await testCloud();
+  const region = cloud.zone.replace(/zones\/.*/, 'regions/us-west1');
+  const { name: _, ...instanceProperties } = vmBody('x', {}, { machineType: 'n1-standard-1' });
+  const bulk = async (names: string[], targetShape: string) => {
+    const perInstanceProperties = Object.fromEntries(names.map((name) => [name, {}]));
+    const locationPolicy = { targetShape, locations: { 'zones/us-west1-c': { preference: 'DENY' } } };
+    const body = { count: names.length, perInstanceProperties, instanceProperties, locationPolicy };
+    const asked = await cloud.json('POST', `${region}/instances/bulkInsert`, body);
+    const done = await cloud.json('POST', `${region}/operations/${asked.name}/wait`);
+    expect(deviations(done, description.lookupType('google.cloud.compute.v1.Operation'))).toEqual([]);
+    return done;
+  };
+  const any = await bulk(['a', 'b'], 'ANY');
+  expect(any).toMatchObject({
+    region,
+    instancesBulkInsertOperationMetadata: {
+      perLocationStatus: {
+        'zones/us-west1-a': { createdVmCount: 1 },
+        'zones/us-west1-b': { createdVmCount: 1 },
+      },
+    },
+  });
+  await bulk(['c', 'd'], 'ANY_SINGLE_ZONE');
+  const { items } = await cloud.json('GET', `${cloud.zone.replace('west1-b', 'west1-a')}/instances`);
+  expect((items as Json[]).map(({ name }) => name)).toEqual(['a', 'c', 'd']);
+  expect((await cloud.call('GET', `${cloud.zone}/instances/a`)).status).toBe(404);
+  expect((await cloud.call('GET', `${region.replace('west', 'moon')}/operations`)).status).toBe(400);
+});
+
+test('a VM is deleted when its maxRunDuration is over', async () => {
+  await using cloud = await testCloud({ runSecondMs: 1 });
+  const scheduling = { maxRunDuration: { seconds: '60' }, instanceTerminationAction: 'DELETE' };
+  await cloud.boot('short', {}, { scheduling });
+  await cloud.boot('long');
+  await until(() => !cloud.compute.vms.has('short'));
+  expect([...cloud.compute.vms.keys()]).toEqual(['long']);
+});
+
+test('secrets have versions', async () => {
+  await using cloud = await testCloud();
+  const secrets = `${cloud.origin}/v1/projects/sandbox/secrets`;
+  await cloud.call('POST', `${secrets}?secretId=pw`, {});
+  expect((await cloud.call('POST', `${secrets}?secretId=pw`, {})).status).toBe(409);
+  for (const data of ['b25l', 'dHdv'])
+    await cloud.call('POST', `${secrets}/pw:addVersion`, { payload: { data } });
+  expect(await cloud.json('GET', `${secrets}/pw/versions/latest:access`)).toEqual({
+    name: 'projects/sandbox/secrets/pw/versions/2',
+    payload: { data: 'dHdv', dataCrc32c: expect.stringMatching(/^\d+$/) },
+  });
+  expect(await cloud.json('GET', `${secrets}/pw/versions/1:access`)).toMatchObject({
+    payload: { data: 'b25l' },
+  });
+  expect((await cloud.call('GET', `${secrets}/pw/versions/3:access`)).status).toBe(404);
+});
+
 test('a request that is repeated with its requestId is done once', async () => {
   await using cloud = await testCloud();
   const requestId = crypto.randomUUID();
@@ -461,7 +517,6 @@ test('pages by name, the newest first, and filters; what is deleted between two 
     'GET',
     `${cloud.origin}/compute/v1/projects/sandbox/aggregated/instances?filter=name=nobody`,
   );
-  expect(scoped.items).toEqual({
-    'zones/us-west1-b': { warning: expect.objectContaining({ code: 'NO_RESULTS_ON_PAGE' }) },
-  });
+  const warning: unknown = expect.objectContaining({ code: 'NO_RESULTS_ON_PAGE' });
+  expect(scoped.items).toMatchObject({ 'zones/us-west1-a': { warning }, 'zones/us-west1-b': { warning } });
 });

@@ -2,7 +2,7 @@
 import { badRequest, errorAnswer, rpcErrorAnswer } from './http.ts';
 
 export interface Fault {
-  service: 'compute' | 'storage' | 'logging' | 'metadata';
+  service: 'compute' | 'storage' | 'logging' | 'secrets' | 'metadata';
   /** Only calls whose method and path (`GET /storage/v1/b/x`; with operationError: `insert NAME`) contain this. */
   match?: string;
   /** How many calls; 1 when left out. */
@@ -39,8 +39,8 @@ export function faultOf(body: Record<string, unknown>): Fault {
   for (const [key, value] of Object.entries(body))
     if (FIELDS[key] === undefined || typeof value !== FIELDS[key])
       throw badRequest(`A fault has no such ${key}: ${JSON.stringify(value)}`);
-  if (!['compute', 'storage', 'logging', 'metadata'].includes(String(body.service)))
-    throw badRequest('A fault needs a service: compute, storage, logging or metadata');
+  if (!['compute', 'storage', 'logging', 'secrets', 'metadata'].includes(String(body.service)))
+    throw badRequest('A fault needs a service: compute, storage, logging, secrets or metadata');
   return body as unknown as Fault;
 }
 

@@ -6,6 +6,7 @@ import { Compute } from './compute.ts';
 import { Faults, faultOf } from './faults.ts';
 import { bodyOf, errorAnswer, type Handler, json, Router } from './http.ts';
 import { Logging } from './logging.ts';
+import { Secrets } from './secrets.ts';
 import { Storage } from './storage/index.ts';
 import { sweepVms } from './vms.ts';
 
@@ -25,6 +26,9 @@ export interface GcpOptions {
   graceMs?: number;
   preemptionMs?: number;
   maintenanceMs?: number;
+  runSecondMs?: number;
+  /** Told of every request to one of Google's APIs: `POST /compute/v1/projects/...`. */
+  onCall?: (call: string, request: Request) => void;
 }
 
 export interface Gcp {
@@ -37,6 +41,7 @@ export interface Gcp {
   compute: Compute;
   storage: Storage;
   logging: Logging;
+  secrets: Secrets;
   preempt(vm: string): Promise<void>;
   /** Stops the VMs, then the servers. */
   stop(graceMs?: number): Promise<void>;
@@ -77,28 +82,32 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
       graceMs: o.graceMs ?? 90_000,
       preemptionMs: o.preemptionMs ?? 30_000,
       maintenanceMs: o.maintenanceMs ?? 60_000,
+      runSecondMs: o.runSecondMs ?? 1000,
     },
     faults,
     origin,
   );
   const storage = new Storage(join(dir, 'storage'), project, origin);
   const logging = new Logging(join(dir, 'logs'));
+  const secrets = new Secrets(project);
   const router = new Router();
   compute.routes(router);
   storage.routes(router);
   logging.routes(router);
+  secrets.routes(router);
   ownRoutes(router, token, faults, compute, storage);
   server = Bun.serve({
     hostname: '127.0.0.1',
     port: o.port ?? 0,
     idleTimeout: 0,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: (request) => answer(request, router, faults),
+    fetch: (request) => answer(request, router, faults, o.onCall),
   });
   const env: Record<string, string> = {
     STORAGE_EMULATOR_HOST: origin(),
     CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `${origin()}/compute/v1/`,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING: `${origin()}/`,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: `${origin()}/`,
     CLOUDSDK_CORE_PROJECT: project,
     CLOUDSDK_COMPUTE_ZONE: zone,
   };
@@ -115,6 +124,7 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
     compute,
     storage,
     logging,
+    secrets,
     preempt: (vm) => compute.preempt(vm),
     async stop(graceMs = 10_000) {
       await compute.stop(graceMs);
@@ -124,7 +134,12 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
   };
 }
 
-async function answer(request: Request, router: Router, faults: Faults): Promise<Response> {
+async function answer(
+  request: Request,
+  router: Router,
+  faults: Faults,
+  onCall: GcpOptions['onCall'],
+): Promise<Response> {
   // A page in somebody's browser has no business here.
   if (request.headers.has('origin'))
     return errorAnswer(403, 'forbidden', 'Requests from web pages are refused');
@@ -132,12 +147,14 @@ async function answer(request: Request, router: Router, faults: Faults): Promise
   const answered = async () =>
     (await router.answer(request, path)) ?? errorAnswer(404, 'notFound', `Not Found: ${path}`);
   const service = serviceOf(path);
+  if (service) onCall?.(`${request.method} ${path}`, request);
   return service ? await faults.around(service, `${request.method} ${path}`, answered) : await answered();
 }
 
 function serviceOf(path: string) {
   if (path.startsWith('/compute/')) return 'compute';
   if (path.startsWith('/v2/')) return 'logging';
+  if (/^\/v1\/projects\/[^/]+\/secrets/.test(path)) return 'secrets';
   return path.includes('/storage/') ? 'storage' : null;
 }
 

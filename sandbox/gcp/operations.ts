@@ -20,8 +20,9 @@ export interface Task {
   type: string;
   targetLink: string;
   targetId?: string;
-  /** The zone's URL; none for an operation of the whole project. */
+  /** The zone's URL, or the region's; none for an operation of the whole project. */
   zone?: string;
+  region?: string;
   /** Whose doing it is, when it is not the one who asks. */
   user?: string;
   /** Joins the operations that one bulkInsert started. */
@@ -69,6 +70,7 @@ export class Operations {
       id: this.newId(),
       name,
       ...(task.zone && { zone: task.zone }),
+      ...(task.region && { region: task.region }),
       operationType: task.type,
       ...(task.group && { operationGroupId: task.group }),
       targetLink: task.targetLink,
@@ -77,7 +79,7 @@ export class Operations {
       progress: 0,
       user: task.user ?? this.user,
       insertTime: new Date().toISOString(),
-      selfLink: `${task.zone ?? `${this.base()}/global`}/operations/${name}`,
+      selfLink: `${task.zone ?? task.region ?? `${this.base()}/global`}/operations/${name}`,
     };
     this.#known.set(name, { operation, done: this.#run(operation, task) });
     return operation;
@@ -117,21 +119,21 @@ export class Operations {
     return operation;
   }
 
-  /** Throws ApiError 404 for one that is not of this zone, or (without zone) not of the project. */
-  get(name: string | undefined, zone?: string): Operation {
-    return this.#find(name, zone).operation;
+  /** Throws ApiError 404 for one that is not of this zone or region, or (without `place`) not of the project. */
+  get(name: string | undefined, place?: string): Operation {
+    return this.#find(name, place).operation;
   }
 
-  #find(name: string | undefined, zone?: string): Known {
+  #find(name: string | undefined, place?: string): Known {
     const found = this.#known.get(name ?? '');
-    if (found && found.operation.zone === zone) return found;
-    const path = `${zone ?? `${this.base()}/global`}/operations/${name}`;
+    if (found && placeOf(found.operation) === place) return found;
+    const path = `${place ?? `${this.base()}/global`}/operations/${name}`;
     throw notFound(`The resource '${path.slice(path.indexOf('projects/'))}' was not found`);
   }
 
   /** Answers when the operation is done, or after two minutes with what it is then. */
-  async wait(name: string | undefined, zone?: string, mostMs = LONGEST_WAIT_MS): Promise<Operation> {
-    const { operation, done } = this.#find(name, zone);
+  async wait(name: string | undefined, place?: string, mostMs = LONGEST_WAIT_MS): Promise<Operation> {
+    const { operation, done } = this.#find(name, place);
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, mostMs);
     await Promise.race([done, late.promise]);
@@ -144,12 +146,12 @@ export class Operations {
     return (await this.#known.get(name)?.done) ?? null;
   }
 
-  list(query: URLSearchParams, zone?: string): Json {
+  list(query: URLSearchParams, where?: string): Json {
     const matches = parseFilter(query.get('filter'));
     const all = [...this.#known.values()]
       .map(({ operation }) => operation)
-      .filter((operation) => operation.zone === zone && matches(operation));
-    const place = zone ?? `${this.base()}/global`;
+      .filter((operation) => placeOf(operation) === where && matches(operation));
+    const place = where ?? `${this.base()}/global`;
     return {
       kind: 'compute#operationList',
       id: `${place.slice(place.indexOf('projects/'))}/operations`,
@@ -158,10 +160,13 @@ export class Operations {
     };
   }
 
-  delete(name: string | undefined, zone?: string): void {
-    this.#known.delete(this.#find(name, zone).operation.name);
+  delete(name: string | undefined, place?: string): void {
+    this.#known.delete(this.#find(name, place).operation.name);
   }
 }
+
+/** The URL of an operation's zone or region. */
+const placeOf = ({ zone, region }: Operation) => zone ?? region;
 
 /** The key by which a list is ordered: names, or with `creationTimestamp desc` the newest first. */
 export function orderBy(query: URLSearchParams, timeField: string): (resource: Json) => string {

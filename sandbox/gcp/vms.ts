@@ -25,6 +25,7 @@ export interface VmWorld {
   /** The my_launchpad.yaml that the disk image would have. */
   launchpadFile: string;
   project: string;
+  /** Where VMs are made when nobody says where. */
   zone: string;
   /** Between SIGTERM and SIGKILL at deletion (Compute: 90 s). */
   graceMs: number;
@@ -32,10 +33,13 @@ export interface VmWorld {
   preemptionMs: number;
   /** How long the notice of a maintenance event stands before the event (Compute: 60 s). */
   maintenanceMs: number;
+  /** How long a second of maxRunDuration is. */
+  runSecondMs: number;
 }
 
 /** What the metadata server tells of a VM from its resource in Compute. */
 export interface VmFacts {
+  zone: string;
   attributes: Record<string, string>;
   projectAttributes: Record<string, string>;
   machineType: string;
@@ -186,8 +190,9 @@ export class Vm {
   }
 
   #tree(): Tree {
-    const { project, zone } = this.world;
+    const { project } = this.world;
     const facts = this.facts();
+    const { zone } = facts;
     const number = 123456789012n;
     const yes = (value: boolean) => (value ? 'TRUE' : 'FALSE');
     const token = { access_token: `sandbox-${this.id}`, expires_in: 3599, token_type: 'Bearer' };
