@@ -10,10 +10,15 @@ import { listLogs } from './read_logs.ts';
 
 function open(cloud: TestCloud, o: Partial<CloudLogOptions> = {}) {
   const delays: number[] = [];
+  const told: string[] = [];
   const log = cloudLog({
     project: 'sandbox',
     endpoints: readEndpoints(cloud.env),
-    instance: { id: '5382949283742948472', zone: 'us-west1-b' },
+    resource: {
+      type: 'gce_instance',
+      labels: { project_id: 'sandbox', instance_id: '5382949283742948472', zone: 'us-west1-b' },
+    },
+    tell: (severity, message) => void told.push(`${severity} ${message}`),
     minSeverity: 'DEBUG',
     labels: { worker: 'demo-0' },
     sleep: (ms, signal) => {
@@ -22,7 +27,7 @@ function open(cloud: TestCloud, o: Partial<CloudLogOptions> = {}) {
     },
     ...o,
   });
-  return { ...log, delays, say: loggerTo([log.sink]) };
+  return { ...log, delays, told, say: loggerTo([log.sink]) };
 }
 const texts = (cloud: TestCloud) => cloud.logging.entries.map(({ textPayload }) => textPayload);
 
@@ -109,14 +114,17 @@ test('the queue is bounded: the oldest lines go first, and are counted', async (
   const log = open(cloud, { mostQueued: 10 });
   for (let i = 0; i < 25; i++) log.say.info(String(i));
   await log.flush(5000);
-  expect(texts(cloud)).toEqual(Array.from({ length: 10 }, (_, i) => String(15 + i)));
+  const kept = Array.from({ length: 10 }, (_, i) => String(15 + i));
+  expect(texts(cloud)).toEqual(['15 lines were dropped here: Cloud Logging was slow or away', ...kept]);
+  expect(cloud.logging.entries[0]).toMatchObject({ severity: 'WARNING', labels: { worker: 'demo-0' } });
+  expect(log.told).toEqual(['WARNING 15 lines were dropped: Cloud Logging was slow or away']);
   expect(log.dropped()).toBe(15);
   // By size too: ten million characters at most.
   const wide = open(cloud);
   for (let i = 0; i < 120; i++) wide.say.info('x'.repeat(100_000));
   expect(wide.dropped()).toBeGreaterThan(15);
   await wide.flush(5000);
-  expect(cloud.logging.entries.length).toBe(10 + 120 - wide.dropped());
+  expect(cloud.logging.entries.length).toBe(11 + 121 - wide.dropped());
 });
 
 test('lines that are said while a batch is under way do not push it out', async () => {
@@ -142,7 +150,7 @@ test('a line that Logging refuses is dropped alone; a long one is cut', async ()
   await log.flush(5000);
   expect(log.dropped()).toBe(1);
   expect(texts(cloud).slice(0, 9).sort().join('')).toBe('012345678');
-  expect(String(texts(cloud)[9])).toEndWith('x [... 200000 more characters]');
+  expect(String(texts(cloud)[9])).toEndWith('x [... 234464 more characters]');
 });
 
 test('flush gives up at its deadline', async () => {

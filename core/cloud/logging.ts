@@ -1,8 +1,10 @@
 /** Cloud Logging: lines go in batches, from a bounded queue; the worker never waits for them. */
-import type { LogLine, Severity, Sink } from '../log.ts';
+import { BorealisError } from '../errors.ts';
+import { type LogLine, plainData, type Severity, type Sink } from '../log.ts';
 import { SECOND, sleep } from '../wait.ts';
-import { statusOf } from './api_error.ts';
+import { answerOf, statusOf } from './api_error.ts';
 import { clientOptions, type Endpoints } from './endpoints.ts';
+import { LogQueue, type Waiting } from './log_queue.ts';
 
 export interface CloudLog {
   sink: Sink;
@@ -12,17 +14,26 @@ export interface CloudLog {
   dropped(): number;
 }
 
+/** What a line comes from, as Logging knows it. https://cloud.google.com/monitoring/api/resources */
+export interface LogResource {
+  type: string;
+  labels: Record<string, string>;
+}
+
 export interface CloudLogOptions {
   project: string;
   endpoints: Endpoints;
   /** `projects/P/logs/NAME`. */
   logName?: string;
-  /** The VM, as Logging knows it. */
-  instance: { id: string; zone: string };
+  resource: LogResource;
   minSeverity: Severity;
   labels?: Record<string, string>;
+  /** Told when Logging does not take lines, when it does again, and what was lost: for the console. */
+  tell?: (severity: Severity, message: string) => void;
   /** Lines that may wait; the oldest go first when Logging is slow or away. */
   mostQueued?: number;
+  /** How long one request may take. */
+  requestMs?: number;
   sleep?: typeof sleep;
 }
 
@@ -32,86 +43,90 @@ const MOST_QUEUED_CHARS = 10_000_000;
 /** Of one request; Logging takes 10 MB. */
 const BATCH = 500;
 const BATCH_CHARS = 1_000_000;
-/** Logging refuses entries of more than 256 KB. https://cloud.google.com/logging/quotas */
-const LONGEST_LINE = 100_000;
+/** Logging refuses entries of more than 256 KB; a character takes up to three bytes. https://cloud.google.com/logging/quotas */
+const LONGEST_LINE = 64 * 1024;
+const LONGEST_LABEL = 1000;
 const EVERY_MS = SECOND;
-
-/** A line that waits to be sent. */
-interface Queued {
-  entry: object;
-  chars: number;
-}
+const REQUEST_MS = 20 * SECOND;
+/** A flood that Logging cannot follow is told of no oftener than this. */
+const TELL_DROPS_MS = 10 * SECOND;
+/** One failure is no news: an outage is told of at the third in a row, after about 3 s. */
+const FAILURES_TOLD = 3;
 
 /** The part of the client that is used; its own types do not name it from outside the package. */
 interface Client {
-  writeLogEntries(request: {
-    logName: string;
-    resource: object;
-    entries: object[];
-    partialSuccess: boolean;
-  }): Promise<unknown>;
+  initialize(): Promise<unknown>;
+  writeLogEntries(
+    request: { logName: string; resource: LogResource; entries: object[]; partialSuccess: boolean },
+    options: object,
+  ): Promise<unknown> & { cancel?(): void };
 }
 
 /** A sink for Cloud Logging. Nothing is loaded or sent until the first line. */
 export function cloudLog(o: CloudLogOptions): CloudLog {
-  const { mostQueued = MOST_QUEUED, sleep: pause = sleep } = o;
-  const queue: Queued[] = [];
-  let queuedChars = 0;
-  let droppedLines = 0;
+  const { tell = () => {}, sleep: pause = sleep } = o;
+  const queue = new LogQueue(o.mostQueued ?? MOST_QUEUED, MOST_QUEUED_CHARS);
+  /** Out of the queue while it is under way, so that a full queue drops what waits, not what is being sent. */
+  let batch: Waiting[] = [];
+  let dropped = 0;
+  let droppedUntold = 0;
+  let toldDropsAt = Number.NEGATIVE_INFINITY;
+  let failures = 0;
   let sending: Promise<void> | null = null;
   let hurry = new AbortController();
   let client: Client | null = null;
-  const logName = `projects/${o.project}/logs/${o.logName ?? 'fireworker'}`;
-  const resource = {
-    type: 'gce_instance',
-    labels: { project_id: o.project, instance_id: o.instance.id, zone: o.instance.zone },
-  };
+  let lines = 0;
   // A batch that is sent again, because the answer was lost, is there once; and lines of one millisecond keep their order.
   const run = crypto.randomUUID().slice(0, 8);
-  let lines = 0;
+  const idOf = (number: number) =>
+    `${run}-${String(Math.floor(number)).padStart(12, '0')}${Number.isInteger(number) ? '' : '-dropped'}`;
 
-  const take = (): Queued | undefined => {
-    const first = queue.shift();
-    queuedChars -= first?.chars ?? 0;
-    return first;
-  };
-
-  function nextBatch(most: number): Queued[] {
-    const batch: Queued[] = [];
-    for (let chars = 0; batch.length < most && queue[0]; ) {
-      chars += queue[0].chars;
-      if (batch.length > 0 && chars > BATCH_CHARS) break;
-      batch.push(take() as Queued);
-    }
-    return batch;
+  function drop(count: number): void {
+    dropped += count;
+    droppedUntold += count;
   }
 
-  function putBack(batch: readonly Queued[]): void {
-    queue.unshift(...batch);
-    for (const { chars } of batch) queuedChars += chars;
+  async function write(): Promise<void> {
+    client ??= await openClient(o);
+    const requestMs = o.requestMs ?? REQUEST_MS;
+    const request = {
+      logName: `projects/${o.project}/logs/${o.logName ?? 'fireworker'}`,
+      resource: o.resource,
+      entries: batch.map(({ line, number }) => ({ insertId: idOf(number), ...entryOf(line, o.labels) })),
+      partialSuccess: true,
+    };
+    // Left to itself the library tries for ten minutes, and nobody learns of it.
+    const writing = client.writeLogEntries(request, { timeout: requestMs, retry: { retryCodes: [] } });
+    const answered = new AbortController();
+    // By HTTP it does not heed its own limit.
+    const late = sleep(requestMs, answered.signal).then((passed) => {
+      if (passed) writing.cancel?.();
+      if (passed) throw new BorealisError(`no answer within ${requestMs / SECOND} s`);
+    });
+    await Promise.race([writing, late]).finally(() => answered.abort());
   }
 
   async function send(): Promise<void> {
-    if (!client) {
-      const { v2 } = await import('@google-cloud/logging');
-      client = new v2.LoggingServiceV2Client(await clientOptions(o.endpoints.logging, o.project)) as Client;
-    }
-    for (let batch: Queued[] = [], most = BATCH, delay = SECOND; ; ) {
-      // Out of the queue while it is under way, so that a full queue drops what waits, not what is being sent.
-      if (batch.length === 0) batch = nextBatch(most);
+    for (let most = BATCH, delay = SECOND; ; ) {
+      if (batch.length === 0) {
+        if (queue.length === 0 || performance.now() - toldDropsAt > TELL_DROPS_MS) tellDrops();
+        batch = queue.take(most, BATCH_CHARS);
+      }
       if (batch.length === 0) return;
       try {
-        const entries = batch.map(({ entry }) => entry);
-        await client.writeLogEntries({ logName, resource, entries, partialSuccess: true });
+        await write();
         [batch, most, delay] = [[], Math.min(most * 2, BATCH), SECOND];
+        if (failures >= FAILURES_TOLD) tell('INFO', 'Cloud Logging takes lines again');
+        failures = 0;
       } catch (thrown) {
         if (statusOf(thrown) !== 400) {
+          if (++failures === FAILURES_TOLD) tell('WARNING', awayNotice(thrown));
           await pause(delay, hurry.signal);
           delay = Math.min(delay * 2, 30 * SECOND);
         } else {
           // A line in it is refused: it is sought by halves, and dropped alone.
-          if (batch.length === 1) droppedLines++;
-          else putBack(batch);
+          if (batch.length === 1) dropped++;
+          else queue.putBack(batch);
           most = Math.ceil(batch.length / 2);
           batch = [];
         }
@@ -119,14 +134,21 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
     }
   }
 
+  /** Says in the log, where they are missing, and on the console how many lines were dropped. */
+  function tellDrops(): void {
+    if (droppedUntold === 0) return;
+    const message = `${droppedUntold} lines were dropped here: Cloud Logging was slow or away`;
+    const next = queue.oldest;
+    const line: LogLine = { at: next?.line.at ?? new Date(), severity: 'WARNING', message, labels: {} };
+    queue.putBack([{ line, number: (next?.number ?? lines) - 0.5, chars: LINE_CHARS }]);
+    tell('WARNING', message.replace(' here', ''));
+    droppedUntold = 0;
+    toldDropsAt = performance.now();
+  }
+
   const start = () => {
     sending ??= pause(EVERY_MS, hurry.signal)
       .then(send)
-      .catch(() => {
-        // No credentials, or no such library: the console has the lines all the same.
-        droppedLines += queue.splice(0).length;
-        queuedChars = 0;
-      })
       .finally(() => {
         sending = null;
       });
@@ -136,15 +158,9 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
   return {
     sink(line) {
       if (RANK[line.severity] < RANK[o.minSeverity]) return;
-      const insertId = `${run}-${String(lines++).padStart(12, '0')}`;
-      const entry = { insertId, ...entryOf(line, o.labels) };
-      const chars = 200 + JSON.stringify(entry).length;
-      queue.push({ entry, chars });
-      queuedChars += chars;
-      while (queue.length > mostQueued || queuedChars > MOST_QUEUED_CHARS) {
-        take();
-        droppedLines++;
-      }
+      const data = line.data && plainData(line.data);
+      const chars = LINE_CHARS + line.message.length + (data ? JSON.stringify(data).length : 0);
+      drop(queue.push({ line: data ? { ...line, data } : line, number: lines++, chars }));
       void start();
     },
     async flush(deadlineMs) {
@@ -157,25 +173,52 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
       })();
       await Promise.race([all, sleep(deadlineMs, end.signal)]);
       end.abort();
+      const left = batch.length + queue.length + droppedUntold;
+      if (left > 0) tell('WARNING', `${left} lines have not reached Cloud Logging`);
     },
-    dropped: () => droppedLines,
+    dropped: () => dropped,
   };
+}
+
+async function openClient({ endpoints, project }: CloudLogOptions): Promise<Client> {
+  const { v2 } = await import('@google-cloud/logging');
+  const client = new v2.LoggingServiceV2Client(await clientOptions(endpoints.logging, project)) as Client;
+  // Its methods do this themselves, and throw a failure (no credentials) where nobody can catch it.
+  await client.initialize();
+  return client;
+}
+
+/** About what a line takes beside its text. */
+const LINE_CHARS = 200;
+
+function awayNotice(thrown: unknown): string {
+  return `Cloud Logging does not take lines: ${answerOf(thrown).message}. They wait; when they are too many the oldest are dropped`;
 }
 
 function entryOf(line: LogLine, labels: Record<string, string> = {}): object {
   const ms = line.at.getTime();
-  const texts = Object.entries(line.labels).map(([key, value]) => [key, String(value)]);
-  const message =
-    line.message.length > LONGEST_LINE
-      ? `${line.message.slice(0, LONGEST_LINE)} [... ${line.message.length - LONGEST_LINE} more characters]`
-      : line.message;
+  const texts = Object.entries({ ...labels, ...line.labels }).map(([key, value]) => [
+    key,
+    String(value).slice(0, LONGEST_LABEL).toWellFormed(),
+  ]);
   const entry = {
     severity: RANK[line.severity],
     timestamp: { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 },
-    labels: { ...labels, ...Object.fromEntries(texts) },
+    labels: Object.fromEntries(texts),
   };
-  if (!line.data) return { ...entry, textPayload: message };
-  return { ...entry, jsonPayload: struct({ message, ...line.data }) };
+  if (!line.data) return { ...entry, textPayload: cut(line.message) };
+  const data = JSON.stringify(line.data);
+  if (data.length + line.message.length > LONGEST_LINE)
+    return { ...entry, textPayload: cut(`${line.message} ${data}`) };
+  return { ...entry, jsonPayload: struct({ ...line.data, message: line.message }) };
+}
+
+function cut(text: string): string {
+  const more = text.length - LONGEST_LINE;
+  // Half a character, of text that was cut before, would be no UTF-8.
+  return more > 0
+    ? `${text.slice(0, LONGEST_LINE).toWellFormed()} [... ${more} more characters]`
+    : text.toWellFormed();
 }
 
 /** A JSON value as protobuf's Struct, which the client wants. */
@@ -186,11 +229,10 @@ function struct(value: Record<string, unknown>): { fields: Record<string, unknow
 }
 
 function protoValue(value: unknown): unknown {
-  if (value === null || value === undefined) return { nullValue: 'NULL_VALUE' };
-  if (typeof value === 'number' && Number.isFinite(value)) return { numberValue: value };
+  if (value === null) return { nullValue: 'NULL_VALUE' };
+  if (typeof value === 'number') return { numberValue: value };
   if (typeof value === 'boolean') return { boolValue: value };
-  if (value instanceof Date) return { stringValue: value.toISOString() };
   if (Array.isArray(value)) return { listValue: { values: value.map(protoValue) } };
   if (typeof value === 'object') return { structValue: struct(value as Record<string, unknown>) };
-  return { stringValue: String(value) };
+  return { stringValue: String(value).toWellFormed() };
 }
