@@ -22,3 +22,19 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
 export function jitter(ms: number, part = 0.2, random: () => number = Math.random): number {
   return ms * (1 - part + 2 * part * random());
 }
+
+/** What `promise` gives, or null when `signal` aborts first: then it is left to itself, and how it ends is nobody's concern. */
+export async function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | null> {
+  promise.catch(() => {});
+  if (signal.aborted) return null;
+  let cut = () => {};
+  const aborted = new Promise<null>((resolve) => {
+    cut = () => resolve(null);
+    signal.addEventListener('abort', cut, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', cut);
+  }
+}

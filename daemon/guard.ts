@@ -63,15 +63,19 @@ export interface StartOptions {
 export class Guard implements AsyncDisposable {
   /** Readers of what programs left running in the background. */
   readonly #left = new Set<Promise<unknown>>();
+  /** How many tasks have a container just now. */
+  #containers = 0;
 
   private constructor(
     readonly path: string,
     readonly fd: number,
     readonly process: Bun.Subprocess<'ignore', 'pipe', 'inherit'>,
+    /** Aborts when there is no time for tasks to end by themselves. */
+    readonly hastened: AbortSignal,
   ) {}
 
-  /** Starts a guard whose pipe is in `folder`. */
-  static async start(folder: string): Promise<Guard> {
+  /** Starts a guard whose pipe is in `folder`. When `hastened` aborts, what it ends gets SIGKILL at once. */
+  static async start(folder: string, hastened = new AbortController().signal): Promise<Guard> {
     const path = join(folder, `.fireworker-guard-${process.pid}-${crypto.randomUUID().slice(0, 8)}`);
     const guard = Bun.spawn(['sh', '-c', GUARD, 'fireworker-guard', path], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -80,7 +84,7 @@ export class Guard implements AsyncDisposable {
     });
     const { value } = await guard.stdout.getReader().read();
     if (!value) throw new Error(`The guard of task processes did not start in ${folder}`);
-    return new Guard(path, openSync(path, 'w'), guard);
+    return new Guard(path, openSync(path, 'w'), guard, hastened);
   }
 
   /** Starts a program in a process group of its own. Its exit code is 127, as in a shell, when there is no such program. */
@@ -117,10 +121,11 @@ export class Guard implements AsyncDisposable {
 
   /**
    * Containers are the Docker Engine's children, not the worker's. While a task has one, those with this label are removed
-   * when the worker dies, by the program `docker` (where there is none: by systemd/fireworker.service). Null: there is none.
+   * when the worker dies, by the program `docker` (where there is none: by systemd/fireworker.service). Null: the task's is gone.
    */
   watchContainers(label: string | null): void {
-    this.#tell(`c ${label ?? ''}`);
+    this.#containers += label === null ? -1 : 1;
+    if (label !== null || this.#containers === 0) this.#tell(`c ${label ?? ''}`);
   }
 
   #tell(line: string): void {
@@ -140,9 +145,13 @@ export class Guard implements AsyncDisposable {
   /** Ends a process group: SIGTERM, after `graceMs` SIGKILL. Returns when nothing of it is left. */
   async end(pid: number, graceMs: number): Promise<void> {
     signalGroup(pid, 'SIGTERM');
-    for (const end = Date.now() + graceMs; (await groupRuns(pid)) && Date.now() < end; ) await sleep(20);
+    // By a clock that nobody sets back.
+    const began = performance.now();
+    const patient = () => performance.now() - began < graceMs && !this.hastened.aborted;
+    while ((await groupRuns(pid)) && patient()) await sleep(20, this.hastened);
     if (await groupRuns(pid)) signalGroup(pid, 'SIGKILL');
-    for (const end = Date.now() + 5 * SECOND; (await groupRuns(pid)) && Date.now() < end; ) await sleep(20);
+    const killed = performance.now();
+    while ((await groupRuns(pid)) && performance.now() - killed < 5 * SECOND) await sleep(20);
     this.forget(pid);
   }
 

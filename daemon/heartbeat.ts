@@ -14,6 +14,22 @@ import { SECOND, sleep } from '../core/wait.ts';
 /** A beat that was not heard is repeated soon: when the LaunchPad is back, it must not look as if this worker had died. */
 export const REPEAT_MS = 10 * SECOND;
 
+/** A machine that was asleep notices it within this time. */
+const NOTICE_MS = 10 * SECOND;
+
+/**
+ * Sleeps for so long by the clock on the wall, which goes on while the machine is suspended, or by the one inside, which
+ * nobody can set back: whichever says so first. False when `signal` cut it short.
+ */
+async function sleepAwake(ms: number, signal: AbortSignal): Promise<boolean> {
+  const [wall, inside] = [Date.now(), performance.now()];
+  for (;;) {
+    const left = ms - Math.max(Date.now() - wall, performance.now() - inside);
+    if (left <= 0) return !signal.aborted;
+    if (!(await sleep(Math.min(left, NOTICE_MS), signal))) return false;
+  }
+}
+
 /**
  * Tells the LaunchPad that a launch is alive, every `everyMs` and at each checkpoint, for as long as the rocket flies.
  * `lost` aborts when the launch turns out to be no longer ours: somebody judged it dead, and it may run elsewhere already.
@@ -23,6 +39,8 @@ export class Heartbeat implements AsyncDisposable {
   readonly #lost = new AbortController();
   readonly #beating: Promise<void>;
   #trackers: readonly Tracker[];
+  /** Where the files are that trackers look at. */
+  launchDir: string;
 
   constructor(
     readonly launchpad: LaunchPad,
@@ -31,6 +49,7 @@ export class Heartbeat implements AsyncDisposable {
     readonly log: Logger,
   ) {
     this.#trackers = trackersOf(claim.spec._trackers);
+    this.launchDir = claim.launchDir;
     this.#beating = this.#beat();
   }
 
@@ -49,19 +68,18 @@ export class Heartbeat implements AsyncDisposable {
   }
 
   async #beat(): Promise<void> {
-    for (let wait = this.everyMs; await sleep(wait, this.#stop.signal); )
+    for (let wait = this.everyMs; await sleepAwake(wait, this.#stop.signal); )
       wait = (await this.#ping()) ? this.everyMs : Math.min(this.everyMs, REPEAT_MS);
   }
 
   /** False: the LaunchPad did not hear it. */
   async #ping(checkpoint?: Doc): Promise<boolean> {
     try {
-      const { launchId, launchDir } = this.claim;
-      this.#trackers = await track(this.#trackers, launchDir).catch((thrown: unknown) => {
+      this.#trackers = await track(this.#trackers, this.launchDir).catch((thrown: unknown) => {
         this.log.warning(`Tracked files cannot be read: ${messageOf(thrown)}`);
         return this.#trackers;
       });
-      const ours = await ping(this.launchpad, launchId, checkpoint, this.#trackers);
+      const ours = await ping(this.launchpad, this.claim.launchId, checkpoint, this.#trackers);
       if (!ours) this.#lost.abort(new Error('the launch is no longer this worker’s'));
       return true;
     } catch (thrown) {

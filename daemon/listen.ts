@@ -11,17 +11,16 @@ export interface Signals {
   readonly stay: boolean;
 }
 
-/** Ctrl-C and SIGTERM give the rocket back and stop; a second one ends the process where it stands. */
+/** Ctrl-C and SIGTERM give the rockets back and stop; a second one hastens that, a third ends the process where it stands. */
 export function listenToSignals(stopping: Stopping): Signals {
   const heard = { interrupted: false, stay: false };
   let count = 0;
   const onSignal = (name: NodeJS.Signals) => {
     count++;
     if (name === 'SIGINT') heard.interrupted = true;
-    if (count > 1) {
-      stopping.log.warning(
-        `${name} again: leaving at once. The Firework in flight will be found lost and rerun`,
-      );
+    if (count === 2) return stopping.hasten(name);
+    if (count > 2) {
+      stopping.log.warning(`${name} once more: leaving. What is in flight will be found lost and rerun`);
       process.exit(heard.interrupted ? 2 : 1);
     }
     // After the notice of preemption the SIGTERM is the VM's own end.
@@ -49,7 +48,7 @@ export async function watchMetadata(
     signal: until,
     onChange: ({ attributes: { quit }, preempted }) => {
       if (preempted) stopping.ask('this VM is being preempted', 'now');
-      if (quit === 'soon') stopping.ask('quit=soon was asked for', 'after this rocket');
+      if (quit === 'soon') stopping.ask('quit=soon was asked for', 'when they land');
       else if (quit === 'when-idle') stopping.askWhenIdle();
       else if (quit) log.warning(`quit=${quit} (VM metadata) is not known: use soon or when-idle`);
     },

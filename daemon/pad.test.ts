@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { FWorker } from '../core/launchpad/index.ts';
 import { readFWorker } from './pad.ts';
 
-async function read(text: string | null, given?: string): Promise<FWorker> {
+async function read(text: string | null, given: Partial<FWorker> = {}): Promise<FWorker> {
   const folder = await mkdtemp(join(tmpdir(), 'fworker-'));
   try {
     const path = join(folder, 'my_fworker.yaml');
@@ -18,11 +18,17 @@ async function read(text: string | null, given?: string): Promise<FWorker> {
 
 describe('a worker’s identity', () => {
   const plain = { name: 'vm-0', category: '', query: {}, env: {} };
-  const cases: [string, string | null, string | undefined, object][] = [
+  const cases: [string, string | null, Partial<FWorker> | undefined, object][] = [
     ['no file', null, undefined, plain],
     ['an empty file', '', undefined, plain],
     ['the name of the file', 'name: big\n', undefined, { ...plain, name: 'big' }],
-    ['a name that was given comes first', 'name: big\n', 'mine', { ...plain, name: 'mine' }],
+    ['a name that was given comes first', 'name: big\n', { name: 'mine' }, { ...plain, name: 'mine' }],
+    [
+      'and so does all that was given',
+      'category: gpu\nenv: {a: 1}\n',
+      { category: 'cpu', query: { x: 1 }, env: {} },
+      { ...plain, category: 'cpu', query: { x: 1 } },
+    ],
     ['one category', 'category: gpu\n', undefined, { ...plain, category: 'gpu' }],
     ['several', 'category: [gpu, cpu]\n', undefined, { ...plain, category: ['gpu', 'cpu'] }],
     [

@@ -14,15 +14,11 @@ import {
   plainDoc,
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
-import { SECOND } from '../core/wait.ts';
 import type { Cloud } from './cloud.ts';
 import type { Pad } from './flight.ts';
 import { Guard } from './guard.ts';
 import type { WorkerSettings } from './settings.ts';
 import type { Stopping } from './stopping.ts';
-
-/** Of the 25 s that a preempted VM has, what a task may take to end; the rest is for giving the Firework back. */
-const TASK_GRACE_MS = 12 * SECOND;
 
 /** Connects to the LaunchPad and gets everything ready that rockets need. Launches live below `launches/` here. */
 export async function openPad(o: {
@@ -35,14 +31,15 @@ export async function openPad(o: {
 }): Promise<Pad & AsyncDisposable & { where: string; launchDir: (launchId: number) => string }> {
   const { settings, cloud, log } = o;
   const folder = resolve('launches');
-  const fworker = readFWorker(o.name, cloud.hostName);
+  const named = o.name === undefined ? {} : { name: o.name };
+  const fworker = readFWorker({ ...settings.fworker, ...named }, cloud.hostName);
   const launchpad = await LaunchPad.open(settings.launchpad, {
     log,
     appName: `fireworker ${fworker.name}`,
     launchIdsAhead: 16,
   });
   await mkdir(folder, { recursive: true });
-  const guard = await Guard.start(folder);
+  const guard = await Guard.start(folder, o.stopping.hastened);
   let storage: Storage | null = null;
   return {
     launchpad,
@@ -50,15 +47,17 @@ export async function openPad(o: {
     hostName: cloud.hostName,
     log,
     stopNow: o.stopping.now,
+    giveBack: o.stopping.giveBack,
     guard,
     python: settings.python,
     pingMs: settings.pingMs,
-    graceMs: TASK_GRACE_MS,
+    graceMs: o.stopping.times.graceMs,
+    pruneImagesAtPercent: settings.pruneImagesAtPercent,
     env: process.env,
     where: describeLaunchPad(settings.launchpad),
     launchDir: (launchId) => join(folder, `launcher_${launchId}`),
     async storage() {
-      storage ??= new Storage(cloud.endpoints, cloud.project ?? undefined, log);
+      storage ??= new Storage(cloud.endpoints, { log });
       return storage;
     },
     async [Symbol.asyncDispose]() {
@@ -68,9 +67,13 @@ export async function openPad(o: {
   };
 }
 
-/** The worker's identity: my_fworker.yaml here gives category, query and env, and a name when none was given. */
-export function readFWorker(given: string | undefined, fallback: string, path = 'my_fworker.yaml'): FWorker {
-  const fworker: FWorker = { name: given ?? fallback, category: '', query: {}, env: {} };
+/** The worker's identity: what is given, else what my_fworker.yaml here says, else the name `fallback` and no more. */
+export function readFWorker(given: Partial<FWorker>, fallback: string, path = 'my_fworker.yaml'): FWorker {
+  return { name: fallback, category: '', query: {}, env: {}, ...fworkerIn(path), ...given };
+}
+
+function fworkerIn(path: string): Partial<FWorker> {
+  const fworker: Partial<FWorker> = {};
   if (!existsSync(path)) return fworker;
   const values = parseYaml(readFileSync(path, 'utf8'), path) ?? {};
   if (!isDoc(values)) throw new UsageError(`${path}: a worker's file is a list of 'key: value' lines`);
@@ -79,7 +82,7 @@ export function readFWorker(given: string | undefined, fallback: string, path = 
       throw new UsageError(`${path}: unknown key '${key}'. Known keys: name, category, query, env`);
     if (value === null) continue;
     const text = typeof value === 'string';
-    if (key === 'name' && text) fworker.name = given ?? value;
+    if (key === 'name' && text) fworker.name = value;
     else if (key === 'category' && (text || Array.isArray(value)))
       fworker.category = text ? value : value.map(String);
     else if (key === 'query') fworker.query = queryIn(value, path);

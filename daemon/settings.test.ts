@@ -8,7 +8,7 @@ import { readErrorDelayMs, readSettings } from './read_settings.ts';
 import { SETTINGS, type Sources, settingsHelp, workerSettings } from './settings.ts';
 
 const sources = (attributes: Record<string, string> | null, file?: Doc, env = {}): Sources => ({
-  instance: attributes && { name: 'vm-0', id: '1', zone: 'z', attributes, preempted: false },
+  instance: attributes && { name: 'vm-0', id: '1', zone: 'z', attributes, preempted: false, spot: false },
   file: file ? { values: file, path: 'my_launchpad.yaml' } : null,
   env,
 });
@@ -21,8 +21,14 @@ test('without any source: upstream’s defaults', () => {
     idleForWaitersMs: 3_600_000,
     quit: '',
     python: 'python3',
+    fworker: {},
     pingMs: 3_600_000,
+    slots: 1,
+    maxPreemptions: 3,
+    preemptedWaitMs: 600_000,
     lostRunMs: 14_400_000,
+    maxLostRuns: 5,
+    pruneImagesAtPercent: 85,
     strmLvl: 'INFO',
     logdir: undefined,
   });
@@ -53,8 +59,35 @@ describe('every key is read from the VM’s metadata before the file', () => {
     ['logdir', { logdir: 'vm' }, (s) => s.logdir, 'vm', 'file'],
     ['quit', { quit: 'soon' }, (s) => s.quit, 'soon', ''],
     ['python', { python: '/opt/python' }, (s) => s.python, '/opt/python', 'python3'],
+    ['fworker_name', { fworker_name: 'big-1' }, (s) => s.fworker.name, 'big-1', undefined],
+    [
+      'fworker_category',
+      { fworker_category: '[gpu, big]' },
+      (s) => s.fworker.category,
+      ['gpu', 'big'],
+      undefined,
+    ],
+    [
+      'fworker_query',
+      { fworker_query: '{"spec.n": {"$gt": 1}}' },
+      (s) => s.fworker.query,
+      { 'spec.n': { $gt: 1 } },
+      undefined,
+    ],
+    [
+      'fworker_env',
+      { fworker_env: '{tool: /opt/tool}' },
+      (s) => s.fworker.env,
+      { tool: '/opt/tool' },
+      undefined,
+    ],
+    ['prune_images_at', { prune_images_at: '70' }, (s) => s.pruneImagesAtPercent, 70, 85],
     ['ping_time_secs', { ping_time_secs: '5' }, (s) => s.pingMs, 5000, 3_600_000],
+    ['slots', { slots: 'auto' }, (s) => s.slots, 'auto', 1],
+    ['max_preemptions', { max_preemptions: '1' }, (s) => s.maxPreemptions, 1, 3],
+    ['preempted_wait_secs', { preempted_wait_secs: '0' }, (s) => s.preemptedWaitMs, 0, 600_000],
     ['lost_run_secs', { lost_run_secs: '0' }, (s) => s.lostRunMs, 0, 14_400_000],
+    ['max_lost_runs', { max_lost_runs: '2' }, (s) => s.maxLostRuns, 2, 5],
   ];
   test.each(cases)('%s', (_, attributes, read, onVm, fromFile) => {
     expect(read(workerSettings(sources(attributes, all)))).toEqual(onVm);
@@ -89,6 +122,17 @@ test('the database of a connection string holds, unless one is named', () => {
 
 describe('a bad value stops at the door, and says key, value, source and what is accepted', () => {
   const cases: [Record<string, string>, Doc, string][] = [
+    [
+      { fworker_category: '{a: 1}' },
+      {},
+      'fworker_category={a: 1} (VM metadata): must be a word, or a list as [gpu, big]',
+    ],
+    [
+      { fworker_query: 'big' },
+      {},
+      'fworker_query=big (VM metadata): must be a MongoDB query, as {"spec.kind": "big"}',
+    ],
+    [{ fworker_env: '[' }, {}, 'fworker_env=[ (VM metadata): must be YAML'],
     [{ port: 'x' }, {}, 'port=x (VM metadata): must be a number'],
     [{ port: '0' }, {}, 'port=0 (VM metadata): must be from 1 to 65535'],
     [{ port: '27017.5' }, {}, 'port=27017.5 (VM metadata): must be a whole number'],
@@ -108,6 +152,10 @@ describe('a bad value stops at the door, and says key, value, source and what is
       'strm_lvl=LOUD (VM metadata): expected one of "CRITICAL"|"ERROR"|"WARNING"|"INFO"|"DEBUG"',
     ],
     [{ quit: 'now' }, {}, 'quit=now (VM metadata): expected one of "soon"|"when-idle"|""'],
+    [{ slots: 'all' }, {}, 'slots=all (VM metadata): must be a whole number of at least 1, or auto'],
+    [{ slots: '0' }, {}, 'slots=0 (VM metadata): must be at least 1'],
+    [{ max_preemptions: '0' }, {}, 'max_preemptions=0 (VM metadata): must be at least 1'],
+    [{ max_lost_runs: '2.5' }, {}, 'max_lost_runs=2.5 (VM metadata): must be a whole number'],
     [{ ping_time_secs: '0' }, {}, 'ping_time_secs=0 (VM metadata): must be more than 0'],
     [{}, { password: 1234 }, 'password=*** (my_launchpad.yaml): expected string, received number'],
     [

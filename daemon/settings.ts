@@ -5,12 +5,21 @@
 import { z } from 'zod';
 import type { Instance } from '../core/cloud/metadata.ts';
 import { UsageError } from '../core/errors.ts';
-import { type Doc, databaseIn, type LaunchPadSettings, launchPadSettings } from '../core/launchpad/index.ts';
+import {
+  type Doc,
+  databaseIn,
+  type FWorker,
+  isDoc,
+  type LaunchPadSettings,
+  launchPadSettings,
+  parseYaml,
+  plainDoc,
+} from '../core/launchpad/index.ts';
 
 interface Setting {
   schema: z.ZodType;
   default: unknown;
-  unit?: 's';
+  unit?: 's' | '%';
   secret?: boolean;
   /** The key of the LaunchPad file, where it is another. Null: only metadata has it. */
   fileKey?: string | null;
@@ -32,6 +41,7 @@ const number = z.union(
 );
 const seconds = number.pipe(z.number('must be a number of seconds').nonnegative('must not be negative'));
 const interval = number.pipe(z.number().positive('must be more than 0'));
+const count = number.pipe(z.number().int('must be a whole number').min(1, 'must be at least 1'));
 const port = number.pipe(
   z
     .number()
@@ -43,6 +53,18 @@ const yesOrNo = z.union(
   [z.boolean(), z.stringbool({ truthy: ['true'], falsy: ['false'] })],
   'must be true or false',
 );
+
+/** A value that is no single word is written in YAML, or in JSON, which is YAML too. */
+const yaml = z.unknown().transform((value, context) => {
+  try {
+    return typeof value === 'string' ? parseYaml(value, 'it') : value;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be YAML' });
+    return z.NEVER;
+  }
+});
+const dictionary = (what: string) =>
+  yaml.pipe(z.custom<Doc>(isDoc, `must be ${what}`)).transform((value) => plainDoc(value));
 
 /** Attributes are always text, and an empty one is as good as none (upstream's rule). */
 export const SETTINGS = {
@@ -100,6 +122,49 @@ export const SETTINGS = {
     fileKey: null,
     about: 'the Python that runs PyTask and Firetasks written in Python',
   },
+  fworker_name: {
+    schema: text,
+    default: undefined,
+    fileKey: null,
+    about: "this worker's name, when it is not the VM's (--name comes first)",
+  },
+  fworker_category: {
+    schema: yaml.pipe(z.union([z.string(), z.array(z.string())], 'must be a word, or a list as [gpu, big]')),
+    default: undefined,
+    fileKey: null,
+    about: 'take only Fireworks of this _category, or of one of a list; __none__: only those without',
+  },
+  fworker_query: {
+    schema: dictionary('a MongoDB query, as {"spec.kind": "big"}'),
+    default: undefined,
+    fileKey: null,
+    about: 'take only Fireworks that this MongoDB query finds',
+  },
+  fworker_env: {
+    schema: dictionary('a dictionary, as {tool: /opt/tool}'),
+    default: undefined,
+    fileKey: null,
+    about: 'what Firetasks find in their spec as _fw_env',
+  },
+  slots: {
+    schema: z.union([z.literal('auto'), count], 'must be a whole number of at least 1, or auto'),
+    default: 1,
+    fileKey: null,
+    about: 'how many rockets fly at a time; auto: as many as there are cores (--slots comes first)',
+  },
+  max_preemptions: {
+    schema: count,
+    default: 3,
+    fileKey: null,
+    about: 'what was preempted so often is left to workers on VMs that are not spot',
+  },
+  preempted_wait_secs: {
+    schema: seconds,
+    default: 600,
+    unit: 's',
+    fileKey: null,
+    about: 'but when none of those has taken it for so long, any worker does',
+  },
   ping_time_secs: {
     schema: interval,
     default: 3600,
@@ -114,6 +179,20 @@ export const SETTINGS = {
     fileKey: null,
     about: 'a heartbeat older than this means that the worker died: its Firework is rerun; 0: do not look',
   },
+  max_lost_runs: {
+    schema: count,
+    default: 5,
+    fileKey: null,
+    about: 'a Firework that lost so many runs in a row is FIZZLED, not rerun',
+  },
+  prune_images_at: {
+    schema: number.pipe(z.number().max(100, 'must be from 0 to 100')),
+    default: 85,
+    unit: '%',
+    fileKey: null,
+    about:
+      "images that this worker pulled go, the longest unused first, when the Docker Engine's disk is this full; 0: never",
+  },
   error_delete_delay: {
     schema: seconds,
     default: 900,
@@ -127,19 +206,41 @@ type Key = keyof typeof SETTINGS;
 
 export interface WorkerSettings {
   launchpad: LaunchPadSettings;
+  /** What is set of this worker's identity; my_fworker.yaml has the rest. */
+  fworker: Partial<FWorker>;
   idleForRocketsMs: number;
   idleForWaitersMs: number;
   quit: 'soon' | 'when-idle' | '';
   python: string;
   pingMs: number;
+  slots: number | 'auto';
+  maxPreemptions: number;
+  preemptedWaitMs: number;
   /** 0: this worker does not look for lost runs. */
   lostRunMs: number;
+  maxLostRuns: number;
+  /** 0: images stay. */
+  pruneImagesAtPercent: number;
   strmLvl: string;
   logdir?: string;
 }
 
 /** Keys that a test or an operator may set for one worker by environment: FIREWORKER_PING_TIME_SECS=5. */
-const FROM_ENV: readonly Key[] = ['python', 'ping_time_secs', 'lost_run_secs', 'error_delete_delay'];
+const FROM_ENV: readonly Key[] = [
+  'python',
+  'fworker_name',
+  'fworker_category',
+  'fworker_query',
+  'fworker_env',
+  'slots',
+  'max_preemptions',
+  'preempted_wait_secs',
+  'ping_time_secs',
+  'lost_run_secs',
+  'max_lost_runs',
+  'prune_images_at',
+  'error_delete_delay',
+];
 
 export interface Sources {
   instance: Instance | null;
@@ -183,14 +284,22 @@ export function workerSettings(sources: Sources): WorkerSettings {
     },
     'settings',
   );
+  const { fworker_name, fworker_category, fworker_query, fworker_env } = values;
+  const identity = { name: fworker_name, category: fworker_category, query: fworker_query, env: fworker_env };
   return {
     launchpad,
+    fworker: Object.fromEntries(Object.entries(identity).filter(([, value]) => value !== undefined)),
     idleForRocketsMs: rockets * 1000,
     idleForWaitersMs: Math.max(waiters, rockets) * 1000,
     quit: values.quit as WorkerSettings['quit'],
     python: values.python as string,
     pingMs: (values.ping_time_secs as number) * 1000,
+    slots: values.slots as number | 'auto',
+    maxPreemptions: values.max_preemptions as number,
+    preemptedWaitMs: (values.preempted_wait_secs as number) * 1000,
     lostRunMs: (values.lost_run_secs as number) * 1000,
+    maxLostRuns: values.max_lost_runs as number,
+    pruneImagesAtPercent: values.prune_images_at as number,
     strmLvl: values.strm_lvl as string,
     logdir: values.logdir as string | undefined,
   };

@@ -24,6 +24,10 @@ export class Suspects {
     return found.filter((id) => now - (this.#since.get(id) ?? now) >= this.settleMs);
   }
 
+  get any(): boolean {
+    return this.#since.size > 0;
+  }
+
   /** A look failed: the LaunchPad is away, and nobody's silence counts. */
   forget(): void {
     this.#since.clear();

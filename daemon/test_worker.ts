@@ -18,6 +18,7 @@ import {
 import { type TestPad, testPad } from '../core/launchpad/test_pad.ts';
 import { type LogLine, loggerTo } from '../core/log.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
+import { duplicateFinder } from './duplicate_finder.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
 import { Guard } from './guard.ts';
 
@@ -56,17 +57,23 @@ export async function testWorker(o: Partial<Pad> & { oneFolder?: boolean } = {})
     hostName: hostname(),
     log: loggerTo([(line) => void said.push(line)]),
     stopNow: stopping.signal,
+    giveBack: new AbortController().signal,
     guard,
     python: 'python3',
     pingMs: MINUTE,
     graceMs: SECOND,
+    pruneImagesAtPercent: 0,
     env: process.env,
     storage: async () => new Storage({ metadataHost: '127.0.0.1:1' }),
     ...given,
   };
   const launchDir = (id: number, inOne = oneFolder) => (inOne ? folder : join(folder, `launcher_${id}`));
   const take = (inOne = oneFolder) =>
-    claim(launchpad, pad.fworker, { launchDir: (id) => launchDir(id, inOne), host: pad.hostName });
+    claim(launchpad, pad.fworker, {
+      launchDir: (id) => launchDir(id, inOne),
+      host: pad.hostName,
+      duplicates: duplicateFinder(pad),
+    });
   const lastLaunch = async (fwId: number): Promise<Doc> => {
     const found = await launchpad.launches.find({ fw_id: fwId }).sort({ launch_id: -1 }).limit(1).toArray();
     if (!found[0]) throw new Error(`Firework ${fwId} has no launch`);

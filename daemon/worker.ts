@@ -1,26 +1,35 @@
-/** The worker's loop: wait for work or a wish to stop; claim; fly. */
+/** The worker's loop: wait for work or a wish to stop; claim; fly. What to do next is decided in life.ts. */
 import { messageOf } from '../core/errors.ts';
 import {
   type Claim,
   claim,
-  detectLostRuns,
-  freeUnstarted,
   futureRunExists,
   isAway,
+  runExists,
+  seldomPreempted,
 } from '../core/launchpad/index.ts';
-import { jitter, MINUTE, SECOND, sleep } from '../core/wait.ts';
+import { jitter, SECOND, sleep } from '../core/wait.ts';
+import type { Aloft } from './aloft.ts';
+import { duplicateFinder } from './duplicate_finder.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
-import { beforeClaim, type WorkerState, whenIdle } from './moves.ts';
+import { after, type Facts, type Happening, type Life, nextMove, type Question } from './life.ts';
+import { everFitting, fitting, type Need, needOf, type Room, unfitting } from './room.ts';
 import type { Stopping } from './stopping.ts';
-import { Suspects } from './suspects.ts';
+import { type SweepOptions, sweepLostRuns } from './sweep.ts';
 
-export interface WorkerOptions {
+export interface WorkerOptions extends SweepOptions {
   idleForRocketsMs: number;
   idleForWaitersMs: number;
-  lostRunMs: number;
   once: boolean;
+  /** So many rockets take off, and no more. */
+  nlaunches?: number;
+  room: Room;
+  /** This VM can be preempted: it leaves what was preempted so often to others, for so long. Null: it cannot. */
+  onSpot: { maxPreemptions: number; waitMs: number } | null;
   /** The folder of a launch. */
   launchDir: (launchId: number) => string;
+  /** Kept for whoever asks what flies. */
+  aloft?: Aloft;
 }
 
 /** Why a worker stopped, and what became of its rockets. */
@@ -29,116 +38,190 @@ export interface Worked {
   landings: Record<Landing, number>;
 }
 
-/** How long an answer about future work is good for: what ran then may end, but to know it at once is not worth asking. */
-const FUTURE_HOLDS_MS = 30 * SECOND;
+/** How long an answer is good for: what it was about may change, but to know it at once is not worth asking. */
+const HOLDS_MS = { heldBack: 2 * SECOND, futureWork: 30 * SECOND };
 
 /** Flies rockets until there is a reason to stop, and returns it with what became of the rockets. */
 export async function work(pad: Pad, stopping: Stopping, o: WorkerOptions): Promise<Worked> {
-  const landings: Record<Landing, number> = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
-  const sweeping = sweepLostRuns(pad, stopping.noMore, o.lostRunMs);
-  let idleSince = Date.now();
-  let futureWork: boolean | null = null;
-  let askedAt = 0;
-  const state = (): WorkerState => ({
-    stop: stopping.reason,
-    quitWhenIdle: stopping.quitWhenIdle,
-    idleMs: Date.now() - idleSince,
-    futureWork,
-    idleForRocketsMs: o.idleForRocketsMs,
-    idleForWaitersMs: o.idleForWaitersMs,
-    once: o.once,
-    flown: Object.values(landings).reduce((sum, n) => sum + n, 0),
-  });
+  const ended = new AbortController();
+  const sweeping = sweepLostRuns(pad, AbortSignal.any([stopping.noMore, ended.signal]), o);
   try {
-    for (;;) {
-      const before = beforeClaim(state());
-      if (before.move === 'stop') return { why: before.why, landings };
-      const claimed = await claimNext(pad, stopping.noMore, o);
-      if (claimed) {
-        landings[await fly(pad, claimed)]++;
-        idleSince = Date.now();
-        futureWork = null;
-        continue;
-      }
-      const next = whenIdle(state());
-      if (next.move === 'stop') return { why: next.why, landings };
-      if (next.move === 'askFuture') {
-        futureWork = await ask(pad, () => futureRunExists(pad.launchpad, pad.fworker));
-        askedAt = Date.now();
-      }
-      if (next.move === 'sleep') {
-        await sleep(next.ms, stopping.changed());
-        if (Date.now() - askedAt > FUTURE_HOLDS_MS) futureWork = null;
-      }
-    }
+    return await new Loop(pad, stopping, o).run();
   } finally {
-    stopping.endSweep.abort();
+    ended.abort();
     await sweeping;
   }
 }
 
-/** The next Firework; null when there is none, or when the LaunchPad is away: then a worker idles as if nothing were READY. */
-async function claimNext(pad: Pad, noMore: AbortSignal, o: WorkerOptions): Promise<Claim | null> {
-  try {
-    return await claim(pad.launchpad, pad.fworker, {
-      launchDir: o.launchDir,
-      host: pad.hostName,
-      begins: true,
-    });
-  } catch (thrown) {
-    if (!isAway(thrown)) throw thrown;
-    pad.log.warning(`The LaunchPad is away: ${messageOf(thrown)}`);
-    await sleep(jitter(5 * SECOND), noMore);
-    return null;
-  }
-}
+class Loop {
+  readonly landings: Record<Landing, number> = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
+  #life: Life = { state: 'starting' };
+  #taken = 0;
+  #idleSince = Date.now();
+  #lookedInVain = false;
+  /** When each question was last asked, and what the answer was. */
+  readonly #answers = new Map<Question, { at: number; yes: boolean }>();
+  /** What flies, by launch. */
+  readonly #flying = new Map<number, Need>();
+  readonly #flights = new Set<Promise<void>>();
+  readonly #toldUnfitting = new Set<number>();
+  #failure: { thrown: unknown } | null = null;
+  /** Rings when a rocket has landed. */
+  #bell = new AbortController();
 
-async function ask(pad: Pad, question: () => Promise<boolean>): Promise<boolean> {
-  try {
-    return await question();
-  } catch (thrown) {
-    if (!isAway(thrown)) throw thrown;
-    pad.log.warning(`The LaunchPad is away: ${messageOf(thrown)}`);
-    return true;
-  }
-}
+  constructor(
+    readonly pad: Pad,
+    readonly stopping: Stopping,
+    readonly o: WorkerOptions,
+  ) {}
 
-/**
- * Looks for what dead workers left, now and then, and has it rerun. Every worker does, at random times, so that it happens
- * as long as one lives; finding the same at once is harmless, for ending a lost launch is one atomic write.
- */
-async function sweepLostRuns(pad: Pad, noMore: AbortSignal, lostRunMs: number): Promise<void> {
-  if (lostRunMs === 0) return;
-  const everyMs = Math.min(10 * MINUTE, Math.max(SECOND, lostRunMs / 4));
-  const expirationSecs = lostRunMs / 1000;
-  const suspects = new Suspects(pad.pingMs);
-  while (await sleep(jitter(everyMs, 0.5), noMore)) {
-    try {
-      const seen = await detectLostRuns(pad.launchpad, { expirationSecs });
-      const launchIds = suspects.after(seen.launchIds, Date.now());
-      if (launchIds.length + seen.inconsistentFwIds.length > 0) await mend(pad, expirationSecs, launchIds);
-      const freed = await freeUnstarted(pad.launchpad, expirationSecs);
-      if (freed.length > 0)
-        pad.log.warning(`Freed Fireworks that a worker took and never began: ${freed.join(', ')}`);
-    } catch (thrown) {
-      suspects.forget();
-      pad.log.warning(`Looking for lost runs failed: ${messageOf(thrown)}`);
+  async run(): Promise<Worked> {
+    const { stopping } = this;
+    if (!stopping.reason) this.#happened({ event: 'ready' });
+    for (;;) {
+      if (stopping.reason) this.#happened({ event: 'stop', stop: stopping.reason });
+      const move = nextMove(this.#life, this.#facts());
+      if (move.move === 'end') {
+        await Promise.all(this.#flights);
+        if (this.#failure) throw this.#failure.thrown;
+        return { why: move.why, landings: this.landings };
+      }
+      if (move.move === 'stop') stopping.ask(move.why, 'when they land');
+      if (move.move === 'claim') await this.#claim();
+      if (move.move === 'ask') await this.#ask(move.about);
+      if (move.move === 'wait') await this.#wait(move.ms);
     }
   }
-}
 
-/** Reruns the Fireworks of these lost launches, and mends those whose launch has ended and who do not know it. */
-async function mend(pad: Pad, expirationSecs: number, launchIds: readonly number[]): Promise<void> {
-  const { fwIds, inconsistentFwIds, ...lost } = await detectLostRuns(pad.launchpad, {
-    expirationSecs,
-    launchQuery: { launch_id: { $in: launchIds } },
-    rerun: true,
-    refresh: true,
-  });
-  if (lost.launchIds.length > 0)
-    pad.log.warning(
-      `Reran Fireworks whose worker died: ${fwIds.join(', ') || 'none'} (lost launches ${lost.launchIds.join(', ')})`,
+  #happened(happening: Happening): void {
+    this.#life = after(this.#life, happening);
+  }
+
+  #facts(): Facts {
+    const { o, stopping } = this;
+    const idleMs = Date.now() - this.#idleSince;
+    const answer = (question: keyof typeof HOLDS_MS) => {
+      const last = this.#answers.get(question);
+      return last && Date.now() - last.at <= HOLDS_MS[question] ? last.yes : null;
+    };
+    const { at } = this.#answers.get('unfitting') ?? { at: Number.NEGATIVE_INFINITY };
+    return {
+      slots: o.room.slots,
+      taken: this.#taken,
+      once: o.once,
+      lookedInVain: this.#lookedInVain,
+      idleMs,
+      idleForRocketsMs: o.idleForRocketsMs,
+      idleForWaitersMs: o.idleForWaitersMs,
+      quitWhenIdle: stopping.quitWhenIdle,
+      heldBack: o.onSpot ? answer('heldBack') : false,
+      futureWork: answer('futureWork'),
+      sinceUnfittingMs: Date.now() - at,
+    };
+  }
+
+  async #claim(): Promise<void> {
+    const { pad, o } = this;
+    const room = fitting(o.room, [...this.#flying.values()]);
+    const only = o.onSpot
+      ? { $and: [room, seldomPreempted(o.onSpot.maxPreemptions, o.onSpot.waitMs)] }
+      : room;
+    const claimed = await this.#unlessAway(() =>
+      claim(
+        pad.launchpad,
+        { ...pad.fworker, only },
+        {
+          launchDir: o.launchDir,
+          host: pad.hostName,
+          begins: true,
+          duplicates: duplicateFinder(pad),
+        },
+      ),
     );
-  if (inconsistentFwIds.length > 0)
-    pad.log.warning(`Mended Fireworks that a worker left half-way: ${inconsistentFwIds.join(', ')}`);
+    if (claimed) this.#takeOff(claimed);
+    else this.#lookedInVain = true;
+  }
+
+  #takeOff(claimed: Claim): void {
+    const { launchId, spec } = claimed;
+    this.#taken++;
+    this.#flying.set(launchId, needOf(spec, this.o.room));
+    this.o.aloft?.tookOff(claimed);
+    this.#happened({ event: 'tookOff' });
+    if (this.#taken === this.o.nlaunches)
+      this.stopping.ask(`so many rockets were asked for (--nlaunches ${this.#taken})`, 'when they land');
+    const flight = fly(this.pad, claimed)
+      .then((landing) => void this.landings[landing]++)
+      .catch((thrown: unknown) => {
+        this.#failure ??= { thrown };
+        // What it was, main.ts says.
+        this.stopping.ask('an unexpected error', 'when they land');
+      })
+      .finally(() => {
+        this.#flights.delete(flight);
+        this.#flying.delete(launchId);
+        this.o.aloft?.landed(launchId);
+        this.#happened({ event: 'landed' });
+        this.#somethingMoved();
+        this.#bell.abort();
+      });
+    this.#flights.add(flight);
+    this.#somethingMoved();
+  }
+
+  /** What was known of work that is left is old: another look is worth it. */
+  #somethingMoved(): void {
+    this.#idleSince = Date.now();
+    this.#lookedInVain = false;
+    this.#answers.delete('heldBack');
+    this.#answers.delete('futureWork');
+  }
+
+  async #wait(ms: number): Promise<void> {
+    this.#bell = new AbortController();
+    const woken = AbortSignal.any([this.#bell.signal, this.stopping.changed()]);
+    // Timers take no more than 24 days.
+    const whole = await sleep(Math.min(ms, 2 ** 31 - 1), woken);
+    if (whole) this.#lookedInVain = false;
+  }
+
+  async #ask(about: Question): Promise<void> {
+    const { pad, o } = this;
+    // What never fits here is no work for this worker, and no reason to stay.
+    const fworker = { ...pad.fworker, only: everFitting(o.room) };
+    const questions: Record<Question, () => Promise<boolean>> = {
+      heldBack: () => runExists(pad.launchpad, fworker),
+      futureWork: () => futureRunExists(pad.launchpad, fworker),
+      unfitting: () => this.#tellUnfitting(),
+    };
+    // While nobody answers, work may be there.
+    const yes = (await this.#unlessAway(questions[about])) ?? true;
+    this.#answers.set(about, { at: Date.now(), yes });
+  }
+
+  /** Says what is READY and larger than this machine, each once: it may be that no worker ever takes it. */
+  async #tellUnfitting(): Promise<boolean> {
+    const { pad, o } = this;
+    const found = await unfitting(pad.launchpad, pad.fworker, o.room);
+    for (const { fwId, asks } of found) {
+      if (this.#toldUnfitting.has(fwId)) continue;
+      this.#toldUnfitting.add(fwId);
+      pad.log.warning(
+        `Firework ${fwId} is READY and asks for ${asks}; this machine has ${o.room.cpus} CPUs, ${o.room.memory} GiB and never takes it. Start a larger VM, or correct its spec: lpad update_fws -i ${fwId}`,
+      );
+    }
+    return found.length > 0;
+  }
+
+  /** Null also when the LaunchPad is away: then a worker idles as if nothing were READY. */
+  async #unlessAway<T>(question: () => Promise<T>): Promise<T | null> {
+    try {
+      return await question();
+    } catch (thrown) {
+      if (!isAway(thrown)) throw thrown;
+      this.pad.log.warning(`The LaunchPad is away: ${messageOf(thrown)}`);
+      await sleep(jitter(5 * SECOND), this.stopping.noMore);
+      return null;
+    }
+  }
 }

@@ -19,6 +19,7 @@ import {
   newWorkflow,
 } from '../core/launchpad/index.ts';
 import { SECOND } from '../core/wait.ts';
+import { STOP_TIMES } from '../daemon/stopping.ts';
 import { runs, until } from '../daemon/test_worker.ts';
 import { startMongo } from '../sandbox/mongo/server.ts';
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts';
@@ -120,7 +121,7 @@ describe('a VM that works', () => {
       await gone('real-idle');
       expect([await stateOf(launchpad, 1), await stateOf(launchpad, 2)]).toEqual(['COMPLETED', 'FIZZLED']);
       const said = await consoleOf('real-idle');
-      expect(said).toContain('Stopped: idle for ');
+      expect(said).toContain('Stopping: idle for ');
       expect(said).toContain('Fireworks completed 1, fizzled 1, given back 0');
       expect(said).toContain('Deleting this VM, real-idle');
       const logged = await readFile(join(dir, 'sandbox/logs/fireworker.jsonl'), 'utf8').catch(() => '');
@@ -159,7 +160,7 @@ describe('a VM that works', () => {
       await compute.setMetadata([{ name: 'real-when-idle', zone: 'us-west1-b' }], { quit: 'when-idle' });
       await gone('real-when-idle');
       expect(await consoleOf('real-when-idle')).toContain(
-        'Stopped: quit=when-idle was asked for, and nothing is READY',
+        'Stopping: quit=when-idle was asked for, and nothing is READY',
       );
     },
     LIMIT,
@@ -183,6 +184,16 @@ describe('a VM that works', () => {
     LIMIT,
   );
 });
+
+/** A worker that is on no VM, with a LaunchPad server of its own, and a Firework with this script. */
+async function onMongo(mongo: { port: number }, scriptText: string) {
+  const settings = { host: '127.0.0.1', port: mongo.port, name: 'own' };
+  const launchpad = await LaunchPad.open(launchPadSettings(settings, 'test'));
+  await launchpad.reset();
+  await add(launchpad, scriptText);
+  const worker = await start(null, [], { 'my_launchpad.yaml': JSON.stringify(settings) });
+  return { launchpad, worker };
+}
 
 describe('how a worker ends', () => {
   test(
@@ -219,22 +230,90 @@ describe('how a worker ends', () => {
     LIMIT,
   );
 
+  /** A worker with a task that ignores SIGTERM, told to stop; and the task's process. */
+  async function stubborn(name: string) {
+    const launchpad = await boot(name);
+    await add(launchpad, `trap '' TERM; echo $$ > pid; while :; do sleep 600; done`);
+    const worker = await start(name);
+    const file = join(worker.cwd, 'launches/launcher_1/pid');
+    const pid = Number(await until('the task', () => existsSync(file) && readFileSync(file, 'utf8'), LIMIT));
+    const hear = async (signal: NodeJS.Signals, words: string) => {
+      worker.process.kill(signal);
+      await until(`that ${signal} was heard`, () => worker.said().includes(words));
+    };
+    await hear('SIGTERM', 'Stopping now: SIGTERM');
+    return { launchpad, worker, pid, hear };
+  }
+
   test(
-    'a second SIGTERM: at once, and its task goes with it',
+    'a task that ignores SIGTERM: it is killed when its time is over, and given back, all within 25 s',
     async () => {
-      await using launchpad = await boot('twice');
-      await add(launchpad, `trap '' TERM; echo $$ > pid; sleep 600; :`);
-      const worker = await start('twice');
+      const { worker, pid, ...more } = await stubborn('stubborn');
+      await using launchpad = more.launchpad;
+      const began = performance.now();
+      expect(await worker.ended).toBe(0);
+      expect(performance.now() - began).toBeLessThan(STOP_TIMES.leaveMs);
+      expect(await runs(pid)).toBe(false);
+      expect(await stateOf(launchpad)).toBe('READY');
+    },
+    LIMIT,
+  );
+
+  test(
+    'a second SIGTERM: its task is killed and given back at once',
+    async () => {
+      const { worker, pid, hear, ...more } = await stubborn('twice');
+      await using launchpad = more.launchpad;
+      await hear('SIGTERM', 'SIGTERM again: tasks are killed');
+      expect(await worker.ended).toBe(0);
+      expect(worker.said()).toMatch(/Gave Firework 1 back after [0-9]\.[0-9] s/);
+      expect(await runs(pid)).toBe(false);
+      expect(await stateOf(launchpad)).toBe('READY');
+    },
+    LIMIT,
+  );
+
+  test(
+    'the LaunchPad is gone when it should stop, and a second SIGTERM: it leaves all the same, with its task',
+    async () => {
+      const mongo = await startMongo({});
+      const { launchpad, worker } = await onMongo(
+        mongo,
+        `trap '' TERM; echo $$ > pid; while :; do sleep 600; done`,
+      );
       const file = join(worker.cwd, 'launches/launcher_1/pid');
       const pid = Number(
         await until('the task', () => existsSync(file) && readFileSync(file, 'utf8'), LIMIT),
       );
+      await launchpad.close();
+      await mongo.stop();
       worker.process.kill('SIGTERM');
       await until('that it was heard', () => worker.said().includes('Stopping now'));
       worker.process.kill('SIGTERM');
       expect(await worker.ended).toBe(1);
+      expect(worker.said()).toContain('Not everything has ended in time: leaving');
       await until('the end of the task', async () => !(await runs(pid)));
-      expect(await stateOf(launchpad)).toBe('RUNNING');
+    },
+    LIMIT,
+  );
+
+  test(
+    'a third SIGTERM: it leaves where it stands, and its task goes with it',
+    async () => {
+      const mongo = await startMongo({});
+      const { launchpad, worker } = await onMongo(mongo, 'echo $$ > pid; exec sleep 600');
+      const file = join(worker.cwd, 'launches/launcher_1/pid');
+      const pid = Number(
+        await until('the task', () => existsSync(file) && readFileSync(file, 'utf8'), LIMIT),
+      );
+      await launchpad.close();
+      await mongo.stop();
+      for (const words of ['Stopping now', 'SIGTERM again', 'SIGTERM once more']) {
+        worker.process.kill('SIGTERM');
+        await until(words, () => worker.said().includes(words));
+      }
+      expect(await worker.ended).toBe(1);
+      await until('the end of the task', async () => !(await runs(pid)));
     },
     LIMIT,
   );
@@ -324,7 +403,8 @@ describe('a worker that is on no VM', () => {
         .split('\n')
         .map((line) => JSON.parse(line));
       expect(lines.at(-1)).toMatchObject({ severity: 'INFO', labels: { worker: 'mine' } });
-      expect(lines.at(-1).message).toStartWith('Stopped: one rocket was asked for (--once)');
+      expect(lines.map(({ message }) => message)).toContain('Stopping: one rocket was asked for (--once)');
+      expect(lines.at(-1).message).toStartWith('Stopped. Fireworks completed 1, fizzled 0, ');
       expect([await stateOf(launchpad, 1), await stateOf(launchpad, 2)]).toEqual(['READY', 'COMPLETED']);
       expect((await launchpad.launches.findOne({}))?.fworker).toMatchObject({
         name: 'mine',

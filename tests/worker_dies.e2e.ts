@@ -61,7 +61,7 @@ async function lostLaunchIsHistory(machine: OneMachine, lost: { fwId: number; la
   const firework = await machine.launchpad.fireworks.findOne({ fw_id: lost.fwId });
   expect(firework?.archived_launches.map(numberOf)).toEqual([lost.launchId]);
   const launch = await machine.launchpad.launches.findOne({ launch_id: lost.launchId });
-  expect(launch).toMatchObject({ state: 'FIZZLED', action: null });
+  expect(launch).toMatchObject({ state: 'FIZZLED', action: { stored_data: { _lost: true } } });
 }
 
 async function threeWorkers(machine: OneMachine): Promise<[Running, Running, Running]> {

@@ -26,6 +26,7 @@ test('what a VM knows of itself, its id to the last digit', async () => {
     zone: 'us-west1-b',
     attributes: { db: 'x', 'a-b': '{"id":1}' },
     preempted: false,
+    spot: false,
   });
   expect(cloud.id).toMatch(/^\d{19}$/);
   expect(await cloud.client.projectId()).toBe('sandbox');

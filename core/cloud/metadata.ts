@@ -9,7 +9,9 @@ const instanceSchema = z.looseObject({
   zone: z.string(),
   attributes: z.record(z.string(), z.string()).default({}),
   preempted: z.string().default('FALSE'),
-  scheduling: z.looseObject({ preemptible: z.string().optional() }).optional(),
+  scheduling: z
+    .looseObject({ preemptible: z.string().optional(), provisioningModel: z.string().optional() })
+    .default({}),
 });
 
 /** What a VM knows of itself. */
@@ -20,6 +22,8 @@ export interface Instance {
   zone: string;
   attributes: Record<string, string>;
   preempted: boolean;
+  /** It can be preempted at any time. */
+  spot: boolean;
 }
 
 /** Google closes a hanging request after about this long; asking again is cheap. */
@@ -99,6 +103,7 @@ function instanceOf(text: string): Instance {
     zone: raw.zone.split('/').at(-1) ?? '',
     attributes: raw.attributes,
     preempted: raw.preempted === 'TRUE',
+    spot: raw.scheduling.preemptible === 'TRUE' || raw.scheduling.provisioningModel === 'SPOT',
   };
 }
 

@@ -16,8 +16,10 @@ export async function runExists(launchpad: LaunchPad, fworker: FWorker): Promise
  */
 export async function futureRunExists(launchpad: LaunchPad, fworker: FWorker): Promise<boolean> {
   if (await runExists(launchpad, fworker)) return true;
+  // What runs elsewhere need not be what this worker can take just now: its children may be.
+  const { only: _, ...identity } = fworker;
   const active = launchpad.fireworks.find(
-    { ...fworkerQuery(fworker), state: { $in: ['RUNNING', 'RESERVED'] } } as Document,
+    { ...fworkerQuery(identity), state: { $in: ['RUNNING', 'RESERVED'] } } as Document,
     { projection: { fw_id: 1, _id: 0 }, batchSize: CHUNK },
   );
   let chunk: number[] = [];
