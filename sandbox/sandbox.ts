@@ -9,7 +9,7 @@
  */
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Gcp, startGcp } from './gcp/index.ts';
+import { type Gcp, type GcpOptions, startGcp } from './gcp/index.ts';
 import { identify, isAlive, type ProcessId } from './gcp/processes.ts';
 import { type Mongo, startMongo } from './mongo/server.ts';
 
@@ -22,6 +22,8 @@ export interface SandboxOptions {
   user?: string;
   password?: string;
   vmGraceMs?: number;
+  /** Told of every request to one of Google's APIs. */
+  onCall?: GcpOptions['onCall'];
 }
 
 export interface Sandbox {
@@ -68,6 +70,7 @@ export async function startSandbox(o: SandboxOptions): Promise<Sandbox> {
       launchpadFile,
       port: o.gcpPort,
       graceMs: o.vmGraceMs,
+      onCall: o.onCall,
     });
   } catch (thrown) {
     await mongo.stop();
