@@ -43,7 +43,9 @@ export async function compile(name: Binary, outfile: string, o: CompileOptions =
     'build',
     '--compile',
     ...(o.target ? [`--target=${o.target}`] : []),
-    '--minify',
+    // Names stay: Google's clients ask a number of 64 bits for that of its class, and `--keep-names` does not keep it.
+    '--minify-syntax',
+    '--minify-whitespace',
     // Parsed once, here: a binary starts in 0.02 s instead of 0.5 s.
     '--bytecode',
     '--format=esm',
