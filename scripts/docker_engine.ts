@@ -100,17 +100,34 @@ async function answers(host: string, signal?: AbortSignal): Promise<boolean> {
 
 /** Starts dockerd in a folder of its own. Throws BorealisError with its last words when it does not come to answer. */
 async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngine | null> {
+  const folder = await newFolder();
+  const running = await launch(dockerd, folder, { signal });
+  return running && { host: hostIn(folder), own: true, stop: () => putAway(folder, running) };
+}
+
+async function newFolder(): Promise<string> {
   // Short: a socket's path may have 107 characters.
   const folder = await mkdtemp(join('/tmp', FOLDER));
   await writeFile(join(folder, OWNER), JSON.stringify(identify(process.pid)));
-  const host = `unix://${folder}/docker.sock`;
+  return folder;
+}
+
+const hostIn = (folder: string) => `unix://${folder}/docker.sock`;
+
+/** Starts dockerd in this folder, and returns when it answers; null, with the folder put away, when it was given up. */
+async function launch(
+  dockerd: string,
+  folder: string,
+  o: { args?: string[]; env?: Record<string, string>; signal?: AbortSignal },
+): Promise<ProcessId | null> {
+  const { args = [], env = {}, signal } = o;
   const logFile = join(folder, 'dockerd.log');
-  const log = openSync(logFile, 'w');
+  const log = openSync(logFile, 'a');
   const child = Bun.spawn(
     [
       dockerd,
       '--host',
-      host,
+      hostIn(folder),
       '--data-root',
       `${folder}/data`,
       '--exec-root',
@@ -121,12 +138,13 @@ async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngin
       '--bridge=none',
       '--iptables=false',
       '--ip6tables=false',
+      ...args,
     ],
     // A session of its own: a Ctrl-C at the terminal must not end it before the containers.
     {
       stdio: ['ignore', log, log],
       detached: true,
-      env: { ...process.env, PATH: pathWithSbin(), DOCKER_HOST: undefined },
+      env: { ...process.env, PATH: pathWithSbin(), DOCKER_HOST: undefined, ...env },
     },
   );
   closeSync(log);
@@ -136,12 +154,50 @@ async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngin
     Date.now() < end && child.exitCode === null && !signal?.aborted;
     await sleep(100, signal)
   ) {
-    if (await answers(host, signal)) return { host, own: true, stop: () => putAway(folder, dockerdId) };
+    if (await answers(hostIn(folder), signal)) return dockerdId;
   }
   const said = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1);
   await putAway(folder, dockerdId);
   if (signal?.aborted) return null;
   throw new BorealisError(said || `dockerd did not answer within ${START_WITHIN_MS / SECOND} s`);
+}
+
+/** An Engine for tests of what Engines do to tasks: it can be killed outright, and started again with what it had. */
+export interface FragileEngine extends AsyncDisposable {
+  host: string;
+  folder: string;
+  /** A power cut for dockerd alone: its containers run on. */
+  kill(): Promise<void>;
+  /** SIGTERM, as when its package is upgraded. */
+  end(): Promise<void>;
+  startAgain(): Promise<void>;
+}
+
+/** Starts one with further arguments for dockerd; null where that cannot be done: it needs root and dockerd. */
+export async function fragileEngine(
+  o: { args?: string[]; env?: Record<string, string> } = {},
+): Promise<FragileEngine | null> {
+  const dockerd = Bun.which('dockerd', { PATH: pathWithSbin() });
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !dockerd) return null;
+  const folder = await newFolder();
+  let running = await launch(dockerd, folder, o);
+  const signal = async (name: NodeJS.Signals) => {
+    if (running && isAlive(running)) process.kill(running.pid, name);
+    for (const end = Date.now() + STOP_WITHIN_MS; running && isAlive(running) && Date.now() < end; )
+      await sleep(20);
+  };
+  return {
+    host: hostIn(folder),
+    folder,
+    kill: () => signal('SIGKILL'),
+    end: () => signal('SIGTERM'),
+    async startAgain() {
+      // Its containerd died with it; where process 1 collects no orphans it would be taken for one that lives.
+      await rm(join(folder, 'exec/containerd/containerd.pid'), { force: true });
+      running = await launch(dockerd, folder, o);
+    },
+    [Symbol.asyncDispose]: () => putAway(folder, running),
+  };
 }
 
 /** Ends an Engine and what runs in its containers, takes its mounts away and deletes its folder. */

@@ -211,7 +211,7 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
     [
       'a program that is not in the image',
       { command: 'no-such-program x' },
-      /The container cannot start: .* Is the first word of `command` a program of the image\?$/,
+      /Docker process exit code 127 \(the command was not found in the image\)$/,
     ],
     ['a path twice', { outputs: ['/wc/x', '/wc/x'] }, /Duplicate mount point: \/wc\/x/],
     ['a time that is none', { timeout: -1 }, /ValueError: DockerTask: parameter 'timeout'/],
@@ -230,7 +230,7 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
       const command = 'trap "echo got TERM; exit 9" TERM; echo started; while true; do sleep 0.1; done';
       const one = task('slow', command, { timeout: 1, outputs: ['>>/wc/log'] });
       expect(await fly(one)).toMatch(
-        /^DockerTaskError: Docker process timeout\. Give the task a longer `timeout`/,
+        /^DockerTaskError: Docker process timeout: its 1 s were over while the command ran: SIGTERM ended it\. Give the task a longer `timeout`/,
       );
       expect((await stored('slow')).STAMP_log).toMatch(
         /started\ngot TERM\n-{80}\n\n\S+ FAILED TASK: slow, elapsed 0:00:0\d of timeout parameter 0:00:01 Docker process timeout/,
@@ -339,7 +339,8 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
     async () => {
       const action = JSON.stringify({ stored_data: { n: 3 }, update_spec: { u: 1 } });
       const one = task('acts', `echo '${action}' > /wc/action.json`, { fwaction: '/wc/action.json' });
-      const check = async (worker: TestWorker) => expect(await worker.storedData(1)).toEqual({ n: 3 });
+      const check = async (worker: TestWorker) =>
+        expect(await worker.storedData(1)).toMatchObject({ n: 3, docker: { exit_code: 0 } });
       expect(await fly(one, check)).toBeNull();
       expect(await fly(task('idle', 'true', { fwaction: '/wc/action.json' }))).toBe(
         'DockerTaskError: The container wrote no FWAction to /wc/action.json',

@@ -1,25 +1,46 @@
 /** DockerTask: a command in a container, its inputs fetched from storage, its outputs stored there. */
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';
-import { describeLaunchPad, type FWAction, fromJson, parseFWAction } from '../../core/launchpad/index.ts';
-import { SECOND } from '../../core/wait.ts';
+import {
+  type Doc,
+  describeLaunchPad,
+  type FWAction,
+  fromJson,
+  parseFWAction,
+} from '../../core/launchpad/index.ts';
+import { MINUTE, SECOND, sleep } from '../../core/wait.ts';
+import { Budget } from '../docker/budget.ts';
 import { Captures } from '../docker/capture.ts';
-import { type Ended, removeOthers, runContainer } from '../docker/container.ts';
-import { Engine } from '../docker/engine.ts';
-import { provideImage } from '../docker/image.ts';
+import { commandOf } from '../docker/command.ts';
+import { Company } from '../docker/company.ts';
+import { type ContainerSpec, type Ended, runContainer, StartError } from '../docker/container.ts';
+import { Engine, isNotFound } from '../docker/engine.ts';
+import { type Image, provideImage } from '../docker/image.ts';
+import { LABELS, removeOthersOf } from '../docker/leftovers.ts';
+import { byteSize, memoryOf, shownSize } from '../docker/memory.ts';
 import { duration, mapPath, stampOf } from '../docker/paths.ts';
 import { type Staged, Staging } from '../docker/staging.ts';
+import { verdictOf } from '../docker/verdict.ts';
 import { LoggedOutput } from '../lines.ts';
 import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
 import { words } from './script.ts';
 
+const word = z.union([z.string(), z.number()]).transform(String);
+const times = z
+  .number()
+  .int()
+  .min(0)
+  .max(100)
+  .nullish()
+  .transform((n) => n ?? 0);
+
 export const params = z.looseObject({
   name: z.string().min(1),
   image: z.string().regex(/^\w[\w.\-/:@]*$/, 'must be the name of an image, such as gcr.io/project/tool:1'),
-  command: z.union([z.string(), z.array(z.union([z.string(), z.number()]).transform(String))]),
+  command: z.union([z.string(), z.array(word)]),
   internal_prefix: z.string().startsWith('/'),
   storage_prefix: z.string().min(1),
   inputs: z.array(z.string()).nullish(),
@@ -30,13 +51,39 @@ export const params = z.looseObject({
     .positive()
     .nullish()
     .transform((seconds) => seconds ?? 3600),
-  /** Ours: whether the registry is asked. Upstream always does. */
+  // What follows is ours.
+  /** Whether the registry is asked. Upstream always does. */
   pull: z.enum(['always', 'missing', 'never']).default('always'),
-  /** Ours: a JSON FWAction that the container writes; a path below internal_prefix. */
+  /** A JSON FWAction that the container writes; a path below internal_prefix. */
   fwaction: z.string().nullish(),
+  env: z
+    .record(z.string().regex(/^[^=\0]+$/), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+    .nullish(),
+  workdir: z.string().startsWith('/', 'must be an absolute path in the container').nullish(),
+  entrypoint: z.union([z.string().transform(words), z.array(word)]).nullish(),
+  memory: byteSize.nullish(),
+  cpus: z.number().positive().nullish(),
+  gpus: z.union([z.literal('all'), z.number().int().positive(), z.array(z.string()).min(1)]).nullish(),
+  shm_size: byteSize.nullish(),
+  network: z.string().min(1).nullish(),
+  /** How often a command that fails is run again. */
+  retries: times,
+  /** How often one that had too little memory is run again with twice as much. */
+  retry_on_oom: times,
 });
 
 type Params = z.infer<typeof params>;
+
+/** Between SIGTERM and SIGKILL, when the time is up. */
+const STOP_GRACE_MS = 10 * SECOND;
+/** The log of a failed task is worth this long, and no more. */
+const STORE_LOG_WITHIN_MS = 5 * MINUTE;
+/** Between two runs of a command that fails. */
+const FIRST_PAUSE_MS = SECOND;
+const LONGEST_PAUSE_MS = 30 * SECOND;
+
+/** All containers of this worker, whichever slot they are of. */
+const company = new Company();
 
 export const dockerTask: Firetask = {
   names: ['{{borealis.docker_task.DockerTask}}', 'DockerTask'],
@@ -44,7 +91,7 @@ export const dockerTask: Firetask = {
   async run(raw, flight) {
     const task = raw as Params;
     const outputs = [...(task.outputs ?? []), ...(task.fwaction ? [task.fwaction] : [])];
-    await using engine = await Engine.open(flight.env);
+    await using engine = await Engine.open(flight.env, flight.signal);
     await using staging = await Staging.open(join(flight.launchDir, `.docker-${flight.taskIndex}`), {
       inputs: task.inputs ?? [],
       outputs,
@@ -52,98 +99,248 @@ export const dockerTask: Firetask = {
       storagePrefix: task.storage_prefix,
       stamp: stampOf(new Date()),
     });
-    return await new Run(task, flight, engine, staging).run();
+    using budget = new Budget(task.timeout * SECOND);
+    return await new Run(task, flight, engine, staging, budget).run();
   },
 };
 
 class Run {
   readonly #startedAt = new Date();
-  #imageId = '---';
-  #elapsed = '---';
+  /** Aborts when the task must stop: its time is up, or the rocket is to be given back. */
+  readonly #signal: AbortSignal;
+  /** What it does at this moment, for whoever reads that its time was up meanwhile. */
+  readonly #doing = new Set<string>();
+  #image: Image | null = null;
+  #memoryBytes: number | undefined;
+  #ended: Ended | null = null;
+  #elapsedSecs: number | null = null;
 
   constructor(
     readonly task: Params,
     readonly flight: Flight,
     readonly engine: Engine,
     readonly staging: Staging,
-  ) {}
+    readonly budget: Budget,
+  ) {
+    this.#signal = AbortSignal.any([flight.signal, budget.signal]);
+    this.#memoryBytes = task.memory ?? undefined;
+  }
 
   async run(): Promise<Partial<FWAction> | null> {
     const { task, flight, staging } = this;
-    const { log, signal } = flight;
+    const { log } = flight;
     log.info(`STARTING TASK: ${task.name}, host: ${flight.hostName}, storage: ${task.storage_prefix}`);
     const storage = await flight.storage();
     let action: Partial<FWAction> | null = null;
     let failure: unknown = null;
     let captures: Captures | null = null;
     try {
-      const pulling = provideImage(this.engine, task.image, task.pull, { log, signal, env: flight.env });
+      const pulling = this.#during('the image was being pulled', this.#provideImage());
+      const fetching = this.#during('inputs were being fetched', staging.fetchInputs(storage, this.#signal));
       // Both at once; when one fails, the other is waited for, so that nothing writes into a folder that is going away.
-      const [image, inputs] = await Promise.allSettled([pulling, staging.fetchInputs(storage, signal)]);
+      const [image, inputs] = await Promise.allSettled([pulling, fetching]);
       if (image.status === 'rejected') throw image.reason;
-      this.#imageId = image.value;
       if (inputs.status === 'rejected') throw inputs.reason;
       captures = await Captures.open(staging.outputs, this.#prologue());
-      await this.#runContainer(captures);
+      await this.#during('the command ran', this.#runUntilDone(captures));
       action = await this.#writtenAction();
     } catch (thrown) {
-      failure = thrown;
+      failure = this.#whyStopped() ?? thrown;
     }
-    captures ??= await Captures.open(staging.outputs, this.#prologue());
-    await captures.end(this.#epilogue(failure));
+    try {
+      captures ??= await Captures.open(staging.outputs, this.#prologue());
+      await captures.end(this.#epilogue(failure));
+    } catch (thrown) {
+      failure ??= new BorealisError(`The output could not be written: ${messageOf(thrown)}`, {
+        cause: thrown,
+      });
+    }
     failure = await this.#storeOutputs(storage, failure);
     const epilogue = this.#epilogue(failure);
     if (failure) {
       log.error(epilogue);
-      throw failure instanceof FiretaskError
-        ? failure
-        : new FiretaskError('DockerTaskError', messageOf(failure), null, undefined, { cause: failure });
+      const exception = failure instanceof FiretaskError ? failure.exception : 'DockerTaskError';
+      throw new FiretaskError(exception, messageOf(failure), this.#provenance(), undefined, {
+        cause: failure,
+      });
     }
     log.info(epilogue);
-    return action;
+    // Of several DockerTasks in one Firework each has its own.
+    const key = flight.taskIndex === 0 ? 'docker' : `docker_${flight.taskIndex}`;
+    return { ...action, stored_data: { [key]: this.#provenance(), ...action?.stored_data } };
   }
 
-  async #runContainer(captures: Captures): Promise<void> {
-    const { task, flight, staging } = this;
-    const { log } = flight;
-    const own = {
-      'borealis.launchpad': flight.launchPad ? describeLaunchPad(flight.launchPad) : 'offline',
-      'borealis.fw_id': String(flight.fwId),
-    };
-    await removeOthers(this.engine, own, log);
-    const command = typeof task.command === 'string' ? words(task.command) : task.command;
-    log.debug(`Running: ${command.join(' ')}`);
-    const logged = new LoggedOutput(log);
+  /** What is being done when the time is up stays noted. */
+  async #during<T>(what: string, work: Promise<T>): Promise<T> {
+    this.#doing.add(what);
+    const done = await work;
+    this.#doing.delete(what);
+    return done;
+  }
+
+  /** The reason when the task was stopped, whatever failed because of it; null when it was not. */
+  #whyStopped(): FiretaskError | null {
+    const { budget, flight, task } = this;
+    if (flight.signal.aborted) return failed(`The task was stopped${this.#howStopped()}`);
+    if (!budget.signal.aborted) return null;
+    const when = [...this.#doing].join(' and ');
+    return failed(
+      `Docker process timeout: its ${task.timeout} s were over while ${when}${this.#howStopped()}. Give the task a longer \`timeout\` (seconds), or less to do`,
+    );
+  }
+
+  #howStopped(): string {
+    const by = this.#ended?.stoppedBy;
+    return by === 'SIGKILL'
+      ? ': SIGTERM did not end it, SIGKILL did'
+      : by === 'SIGTERM'
+        ? ': SIGTERM ended it'
+        : '';
+  }
+
+  async #provideImage(): Promise<void> {
+    const { engine, task, flight } = this;
+    this.#image = await provideImage(engine, task.image, task.pull, {
+      log: flight.log,
+      signal: this.#signal,
+      env: flight.env,
+      pruneAtPercent: flight.pruneImagesAtPercent,
+    });
+  }
+
+  /** Runs the command, again when it fails and the task says so. Throws what is wrong about its last end. */
+  async #runUntilDone(captures: Captures): Promise<void> {
+    const { task, flight } = this;
+    let retries = task.retries;
+    let retriesOnOom = task.retry_on_oom;
+    let pause = FIRST_PAUSE_MS;
+    for (let alone = false; ; ) {
+      const { ended, verdict } = await this.#runOnce(captures, alone);
+      if (ended.stoppedBy) this.#signal.throwIfAborted();
+      if (!verdict) return;
+      if (verdict.outOfMemory && retriesOnOom > 0) {
+        retriesOnOom--;
+        alone = true;
+        await this.#raiseMemory(verdict.message);
+      } else if (!verdict.outOfMemory && retries > 0) {
+        retries--;
+        flight.log.warning(
+          `${verdict.message}: running it again in ${pause / SECOND} s (\`retries\`: ${retries} more)`,
+        );
+        await sleep(pause, this.#signal);
+        pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      } else throw failed(verdict.message);
+      this.#signal.throwIfAborted();
+      await captures.again(`${stampOf(new Date())} ${verdict.message}: run again`);
+      await this.#emptyOutputs();
+    }
+  }
+
+  /** Twice the memory for the next run, as far as the VM has it. Throws when it had all that there is. */
+  async #raiseMemory(why: string): Promise<void> {
+    const { flight, engine } = this;
+    const most = await memoryOf(engine, this.#signal);
+    const had = this.#memoryBytes;
+    if (had && had >= most) throw failed(why);
+    // Without a limit it had to share all that there is.
+    if (had) this.#memoryBytes = Math.min(2 * had, most);
+    const now = this.#memoryBytes ? shownSize(this.#memoryBytes) : "all of the VM's";
+    flight.log.warning(`${why}. Running it again (\`retry_on_oom\`), alone, with ${now} of memory`);
+  }
+
+  async #runOnce(captures: Captures, alone: boolean) {
+    const { flight } = this;
+    // Waiting for others is not the task's own time.
+    this.budget.pause();
+    using _place = await company.enter(alone, flight.signal).finally(() => this.budget.go());
     const started = performance.now();
-    const guarded = basename(flight.guard.path);
-    flight.guard.watchContainers(`borealis.guard=${guarded}`);
-    const ended = await runContainer(
-      this.engine,
-      {
-        image: this.#imageId,
-        command,
-        user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
-        mounts: staging.mounts,
-        labels: {
-          ...own,
-          'borealis.launch_id': String(flight.launchId),
-          'borealis.worker': flight.fworker.name,
-          'borealis.guard': guarded,
-        },
-      },
-      {
-        timeoutMs: task.timeout * SECOND,
-        signal: flight.signal,
+    this.#ended = null;
+    try {
+      this.#ended = await this.#runContainer(captures);
+    } finally {
+      this.#elapsedSecs = (performance.now() - started) / 1000;
+    }
+    return { ended: this.#ended, verdict: verdictOf(this.#ended, this.#memoryBytes) };
+  }
+
+  async #runContainer(captures: Captures): Promise<Ended> {
+    const { task, flight, engine } = this;
+    const { log } = flight;
+    const launchpad = flight.launchPad ? describeLaunchPad(flight.launchPad) : `offline, ${flight.launchDir}`;
+    await removeOthersOf(engine, { launchpad, fwId: flight.fwId }, { log, signal: this.#signal });
+    const labels = {
+      [LABELS.launchpad]: launchpad,
+      [LABELS.fwId]: String(flight.fwId),
+      [LABELS.launchId]: String(flight.launchId),
+      [LABELS.worker]: flight.fworker.name,
+      [LABELS.host]: flight.hostName,
+      [LABELS.guard]: flight.guard.path,
+    };
+    flight.guard.watchContainers(`${LABELS.guard}=${flight.guard.path}`);
+    const logged = new LoggedOutput(log);
+    const run = async (command: string[]) => {
+      log.debug(`Running: ${command.join(' ')}`);
+      return await runContainer(engine, this.#spec(command, labels), {
+        signal: this.#signal,
+        graceMs: Math.min(STOP_GRACE_MS, flight.graceMs),
+        hastened: flight.guard.hastened,
         log,
         async onOutput(bytes) {
           await captures.write(bytes);
           logged.write(bytes);
         },
-      },
-    ).finally(() => flight.guard.watchContainers(null));
-    logged.end();
-    this.#elapsed = duration((performance.now() - started) / 1000);
-    judge(ended);
+      });
+    };
+    const image = this.#image as Image;
+    const entrypoint = task.entrypoint ?? image.entrypoint;
+    const command = commandOf(task.command, { entrypoint, shell: image.shell });
+    try {
+      return await run(command);
+    } catch (thrown) {
+      if (isNotFound(thrown)) {
+        // Another worker of this Engine needed room, and removed the image before it was used here.
+        log.warning(`The image is not there any more: ${messageOf(thrown)}`);
+        await this.#provideImage();
+        return await run(command);
+      }
+      // An image without a shell: the words go to the program itself, which is all that can be done with them.
+      const shellIsMissing = thrown instanceof StartError && thrown.code === 127 && entrypoint.length === 0;
+      if (!shellIsMissing || typeof task.command !== 'string') throw thrown;
+      return await run(words(task.command));
+    } finally {
+      flight.guard.watchContainers(null);
+      logged.end();
+    }
+  }
+
+  #spec(command: string[], labels: Record<string, string>): ContainerSpec {
+    const { task, staging } = this;
+    return {
+      image: (this.#image as Image).id,
+      command,
+      user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
+      mounts: staging.mounts,
+      labels,
+      entrypoint: task.entrypoint ?? undefined,
+      env: task.env ?? undefined,
+      workdir: task.workdir ?? undefined,
+      memoryBytes: this.#memoryBytes,
+      cpus: task.cpus ?? undefined,
+      gpus: task.gpus ?? undefined,
+      shmBytes: task.shm_size ?? undefined,
+      network: task.network ?? undefined,
+    };
+  }
+
+  /** What a run that failed left must not be taken for the next one's. */
+  async #emptyOutputs(): Promise<void> {
+    for (const { local, tree, capture } of this.staging.outputs) {
+      if (capture) continue;
+      if (!tree) await truncate(local);
+      else
+        for (const name of await readdir(local))
+          await rm(join(local, name), { recursive: true, force: true });
+    }
   }
 
   /** The FWAction that the container wrote, when the task says where. */
@@ -163,47 +360,53 @@ class Run {
    */
   async #storeOutputs(storage: Storage, failure: unknown): Promise<unknown> {
     const { outputs } = this.staging;
-    const chosen = failure ? outputs.filter((output) => output.capture === '>>') : outputs;
+    const logs = outputs.filter((output) => output.capture === '>>');
     try {
-      await this.staging.store(storage, chosen, failure ? undefined : this.flight.signal);
+      if (!failure)
+        await this.#during('outputs were being stored', this.staging.store(storage, outputs, this.#signal));
+      else await this.staging.store(storage, logs, AbortSignal.timeout(STORE_LOG_WITHIN_MS));
       return failure;
     } catch (thrown) {
-      if (!failure) return thrown;
+      if (!failure) return this.#whyStopped() ?? thrown;
       this.flight.log.warning(`The log of the failed task could not be stored: ${messageOf(thrown)}`);
       return failure;
     }
   }
 
+  /** What this launch ran, and what it took: kept with the launch, whether it succeeded or not. */
+  #provenance(): Doc {
+    const ended = this.#ended;
+    return {
+      image: this.task.image,
+      image_id: this.#image?.id ?? null,
+      image_digest: this.#image?.digest ?? null,
+      exit_code: ended?.exitCode ?? null,
+      elapsed_secs: this.#elapsedSecs === null ? null : Number(this.#elapsedSecs.toFixed(3)),
+      peak_memory_bytes: ended?.peakMemoryBytes ?? null,
+      memory_limit_bytes: this.#memoryBytes ?? null,
+    };
+  }
+
   #prologue(): string {
     const { task, flight } = this;
-    const parameters = JSON.stringify(task, null, 2);
-    return `${stampOf(this.#startedAt)} DockerTask: ${task.name}, host: ${flight.hostName}\n\n${parameters}\n\nDocker Image ID: ${this.#imageId}`;
+    const parameters = JSON.stringify({ ...task, ...(task.env && { env: masked(task.env) }) }, null, 2);
+    return `${stampOf(this.#startedAt)} DockerTask: ${task.name}, host: ${flight.hostName}\n\n${parameters}\n\nDocker Image ID: ${this.#image?.id ?? '---'}`;
   }
 
   #epilogue(failure: unknown): string {
     const how = failure ? 'FAILED' : 'SUCCESSFUL';
     const why = failure ? ` ${messageOf(failure)}` : '';
-    return `${stampOf(new Date())} ${how} TASK: ${this.task.name}, elapsed ${this.#elapsed} of timeout parameter ${duration(this.task.timeout)}${why}`;
+    const elapsed = this.#elapsedSecs === null ? '---' : duration(this.#elapsedSecs);
+    return `${stampOf(new Date())} ${how} TASK: ${this.task.name}, elapsed ${elapsed} of timeout parameter ${duration(this.task.timeout)}${why}`;
   }
 }
 
-/** Throws what is wrong about the end of a container. */
-function judge({ exitCode, stopped, outOfMemory }: Ended): void {
-  if (stopped === 'timeout')
-    throw new FiretaskError(
-      'DockerTaskError',
-      'Docker process timeout. Give the task a longer `timeout` (seconds), or less to do',
-    );
-  if (stopped === 'abort') throw new FiretaskError('DockerTaskError', 'The task was stopped');
-  if (exitCode === 0) return;
-  const memory = outOfMemory || exitCode === 137;
-  const hint: Record<number, string> = {
-    125: ' (the Docker Engine could not run it)',
-    126: ' (the command cannot be executed: is it a program, and for this kind of machine?)',
-    127: ' (the command was not found in the image)',
-  };
-  const advice = memory
-    ? ' (SIGKILL, most likely out of memory). Use VMs with more memory (-o machine-type=..., or -o custom-memory=... -o custom-cpu=...), or make the task need less; then rerun it: lpad rerun_fws -i FW_ID'
-    : (hint[exitCode] ?? '');
-  throw new FiretaskError('DockerTaskError', `Docker process exit code ${exitCode}${advice}`);
+const failed = (message: string) => new FiretaskError('DockerTaskError', message);
+
+/** Logs are read by many. */
+function masked(env: Record<string, string>): Record<string, string> {
+  const secret = /pass|secret|token|credential|key/i;
+  return Object.fromEntries(
+    Object.entries(env).map(([name, value]) => [name, secret.test(name) ? '***' : value]),
+  );
 }

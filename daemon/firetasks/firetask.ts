@@ -32,6 +32,8 @@ export interface Flight {
   readonly guard: Guard;
   /** How long a process may take to end after SIGTERM. */
   readonly graceMs: number;
+  /** Images that the worker pulled go when the Docker Engine's disk is this full; 0: never. */
+  readonly pruneImagesAtPercent: number;
   storage(): Promise<Storage>;
 }
 

@@ -1,0 +1,36 @@
+/** The time that a task may take, all in all. Its signal aborts when it is over. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export class Budget implements Disposable {
+  readonly #over = new AbortController();
+  #leftMs: number;
+  #runningSince = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ms: number) {
+    this.#leftMs = ms;
+    this.go();
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Waiting for others is not the task's own time. */
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#leftMs -= performance.now() - this.#runningSince;
+  }
+
+  go(): void {
+    this.#runningSince = performance.now();
+    this.#timer = setTimeout(
+      () => this.#over.abort(new Error('the time is up')),
+      Math.min(Math.max(this.#leftMs, 0), LONGEST_TIMER_MS),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
