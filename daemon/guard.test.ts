@@ -1,7 +1,7 @@
 /** No task outlives its worker. */
 import { expect, test } from 'bun:test';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Guard } from './guard.ts';
@@ -80,6 +80,58 @@ test('a worker that is killed outright: its tasks die with all that they started
       (await readdir(folder)).every((name) => !name.startsWith('.fire')),
     );
   }));
+
+test('a process group that is to end has time for it, until that is hastened', () =>
+  inFolder(async (folder) => {
+    const hastened = new AbortController();
+    await using guard = await Guard.start(folder, hastened.signal);
+    const start = () =>
+      guard.start(['sh', '-c', "trap '' TERM; echo $$; while :; do sleep 60; done"], options(folder));
+    const [slow, late] = [start(), start()];
+    for (const { stdout } of [slow, late]) await stdout.getReader().read();
+    const ending = guard.end(slow.pid, 600_000);
+    expect(await runs(slow.pid)).toBe(true);
+    hastened.abort();
+    await ending;
+    await guard.end(late.pid, 600_000);
+    expect([await slow.exited, await late.exited, await runs(slow.pid)]).toEqual([137, 137, false]);
+  }));
+
+/** Two tasks have containers; one or both of them have ended. `docker` here writes down what it is asked. */
+const CONTAINERS = `
+import { Guard } from ${JSON.stringify(join(import.meta.dir, 'guard.ts'))};
+const guard = await Guard.start(process.cwd());
+for (const label of ['borealis.guard=x', 'borealis.guard=x', ...Array(Number(process.env.ENDED)).fill(null)])
+  guard.watchContainers(label);
+await Bun.write('told', '');
+await Bun.sleep(60_000);
+`;
+
+test.each([
+  [1, 'ps -aq --filter label=borealis.guard=x\n'],
+  [2, ''],
+])('of two containers %d ended before the worker was killed: what is left goes', (ended, asked) =>
+  inFolder(async (folder) => {
+    await mkdir(join(folder, 'bin'));
+    await writeFile(join(folder, 'bin/docker'), '#!/bin/sh\necho "$@" >> asked\n', { mode: 0o755 });
+    const worker = Bun.spawn([process.execPath, '-e', CONTAINERS], {
+      cwd: folder,
+      env: { ...process.env, PATH: `${folder}/bin:${process.env.PATH}`, ENDED: String(ended) },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    await until('what the guard has to know', () => existsSync(join(folder, 'told')));
+    worker.kill('SIGKILL');
+    await worker.exited;
+    await until('the end of the guard', async () =>
+      (await readdir(folder)).every((name) => !name.startsWith('.fire')),
+    );
+    const file = Bun.file(join(folder, 'asked'));
+    // The guard takes its pipe away first, and asks then.
+    if (asked)
+      await until('the question', async () => (await file.exists()) && (await file.text()) === asked);
+    else expect(await file.exists()).toBe(false);
+  }),
+);
 
 test('without its guard nothing is started: nobody would end it', () =>
   inFolder(async (folder) => {

@@ -21,12 +21,16 @@ const NOTICE_MS = 10 * SECOND;
  * Sleeps for so long by the clock on the wall, which goes on while the machine is suspended, or by the one inside, which
  * nobody can set back: whichever says so first. False when `signal` cut it short.
  */
-async function sleepAwake(ms: number, signal: AbortSignal): Promise<boolean> {
-  const [wall, inside] = [Date.now(), performance.now()];
+export async function sleepAwake(
+  ms: number,
+  signal: AbortSignal,
+  { wall = Date.now, inside = () => performance.now(), noticeMs = NOTICE_MS } = {},
+): Promise<boolean> {
+  const began = { wall: wall(), inside: inside() };
   for (;;) {
-    const left = ms - Math.max(Date.now() - wall, performance.now() - inside);
+    const left = ms - Math.max(wall() - began.wall, inside() - began.inside);
     if (left <= 0) return !signal.aborted;
-    if (!(await sleep(Math.min(left, NOTICE_MS), signal))) return false;
+    if (!(await sleep(Math.min(left, noticeMs), signal))) return false;
   }
 }
 

@@ -22,7 +22,10 @@ function start(worker: TestWorker, o: Partial<WorkerOptions> = {}, stopping = ne
     launchDir: (id: number) => `${worker.folder}/launcher_${id}`,
     ...o,
   };
-  return { stopping, done: work({ ...worker.pad, stopNow: stopping.now }, stopping, options) };
+  return {
+    stopping,
+    done: work({ ...worker.pad, stopNow: stopping.now, giveBack: stopping.giveBack }, stopping, options),
+  };
 }
 
 /** Files that a test or a task makes are how they wait for each other. */
@@ -117,6 +120,20 @@ test('a wish to stop wakes an idle worker, and gives back what flies', async () 
   busy.stopping.ask('SIGTERM', 'now');
   expect(await busy.done).toEqual({ why: 'SIGTERM', landings: { ...landings, givenUp: 1 } });
   expect((await worker.firework(1)).state).toBe('READY');
+});
+
+test('a task that does not end: its Firework is given back when its time is over', async () => {
+  await using worker = await testWorker({ graceMs: 10 * MINUTE });
+  await worker.add([script("trap '' TERM; touch running; while :; do sleep 600; done")]);
+  const times = { graceMs: 10 * MINUTE, giveBackMs: 100, leaveMs: 10 * MINUTE };
+  const { done, stopping } = start(worker, {}, new Stopping(worker.pad.log, times));
+  await exists(worker, 'running');
+  stopping.ask('SIGTERM', 'now');
+  expect((await done).landings).toEqual({ ...landings, givenUp: 1 });
+  expect((await worker.firework(1)).state).toBe('READY');
+  expect(worker.said.map(({ message }) => message)).toContain(
+    'The task does not end: its Firework is given back all the same',
+  );
 });
 
 test('every reason to stop is logged once', async () => {
