@@ -163,14 +163,85 @@ test('_launch_dir: the Firework runs there, and the launch says so', async () =>
   const dir = await mkdtemp(join(tmpdir(), 'elsewhere-'));
   try {
     await using worker = await testWorker({ env: { ...process.env, PLACE: dir } });
-    await worker.add([script('pwd > here')], { _launch_dir: '$PLACE/a/b' });
+    await worker.add([script('pwd > here')], {
+      _launch_dir: '$PLACE/a/b',
+      _trackers: [{ filename: 'here' }],
+    });
     expect(await worker.fly()).toBe('completed');
-    expect((await worker.launch(1)).launch_dir).toBe(join(dir, 'a/b'));
+    const { launch_dir, trackers } = await worker.launch(1);
+    expect([launch_dir, (trackers as Doc[])[0]?.content]).toEqual([join(dir, 'a/b'), join(dir, 'a/b')]);
     expect(existsSync(join(dir, 'a/b/here'))).toBe(true);
     expect(existsSync(join(worker.folder, 'launcher_1'))).toBe(false);
   } finally {
     await rm(dir, { recursive: true });
   }
+});
+
+test('FW.json tells scripts what runs', async () => {
+  await using worker = await testWorker();
+  await worker.add([script('cp FW.json seen')], { big: 2 ** 52, kind: 'x' });
+  expect(await worker.fly()).toBe('completed');
+  const { spec, ...rest } = JSON.parse(await worker.file('seen'));
+  expect(rest).toEqual({ fw_id: 1, name: 'first', state: 'RUNNING', launches: [{ launch_id: 1 }] });
+  expect(spec).toMatchObject({ big: 2 ** 52, kind: 'x' });
+});
+
+describe('files of a parent', () => {
+  const files = { a: 'a.txt', b: 'b.txt.gz', c: 'c.txt' };
+  const packs = ['bzip2', 'xz'].every((program) => Bun.which(program));
+  test.skipIf(!packs)(
+    `are packed and unpacked as their names say${packs ? '' : ' (no bzip2, or no xz here)'}`,
+    async () => {
+      await using worker = await testWorker();
+      await addWorkflows(worker.launchpad, [
+        newWorkflow({
+          fws: [
+            {
+              fw_id: 1,
+              spec: {
+                _tasks: [script('echo A > a.txt; echo B | gzip > b.txt.gz; echo C > c.txt; xz -k c.txt')],
+                _files_out: { ...files, d: '[a-b]*.txt', e: 'c.txt.xz', f: 'b.txt.gz', none: '*.none' },
+              },
+            },
+            {
+              fw_id: 2,
+              spec: {
+                _tasks: [
+                  script('gzip -dc a.gz; bzip2 -dc b.bz2; cat c b.txt d; bzip2 -dc e.bz2', {
+                    store_stdout: true,
+                  }),
+                ],
+                _files_in: { a: 'a.gz', b: 'b.bz2', c: 'c', d: 'd', e: 'e.bz2', f: 'b.txt', none: 'none' },
+              },
+            },
+          ],
+          links: { 1: [2] },
+        }),
+      ]);
+      expect(await worker.fly()).toBe('completed');
+      expect(await worker.fly()).toBe('completed');
+      expect((await worker.storedData(2)).stdout).toBe('A\nB\nC\nB\nA\nC\n');
+    },
+  );
+
+  const absent: [string, Doc, RegExp][] = [
+    [
+      'a file that is on another worker',
+      { _files_in: { a: 'a' }, _files_prev: { a: '/nowhere/a.txt' } },
+      /FileNotFoundError: _files_in: 'a', a parent's \/nowhere\/a\.txt, is not on this worker\. Let both run on one \(_preserve_fworker\), or on workers that share a disk$/,
+    ],
+    [
+      'the folder of a run on another worker',
+      { _recovery: { _mode: 'cp', _prev_dir: '/nowhere', _task_n: 0 } },
+      /FileNotFoundError: _recovery: the folder of the run before, \/nowhere, is not on this worker\. /,
+    ],
+  ];
+  test.each(absent)('%s', async (_, spec, last) => {
+    await using worker = await testWorker();
+    await worker.add([script('true')], spec);
+    expect(await worker.fly()).toBe('fizzled');
+    expect((await exceptionOf(worker)).trim()).toMatch(last);
+  });
 });
 
 test('a rerun with recovery begins at the Firetask that failed, with the files of before', async () => {
