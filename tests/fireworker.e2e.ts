@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { Compute } from '../core/cloud/compute.ts';
+import { Compute, type InstanceBody } from '../core/cloud/compute.ts';
 import { readEndpoints } from '../core/cloud/endpoints.ts';
 import {
   addWorkflows,
@@ -42,7 +42,11 @@ afterAll(async () => {
 });
 
 /** A VM with a database of its own. */
-async function boot(name: string, attributes: Record<string, string> = {}): Promise<LaunchPad> {
+async function boot(
+  name: string,
+  attributes: Record<string, string> = {},
+  more: InstanceBody = {},
+): Promise<LaunchPad> {
   const host = { host: '127.0.0.1', port: sandbox.mongo.port, name };
   const launchpad = await LaunchPad.open(launchPadSettings(host, 'test'));
   await launchpad.reset();
@@ -55,6 +59,7 @@ async function boot(name: string, attributes: Record<string, string> = {}): Prom
       machineType,
       networkInterfaces: [{}],
       metadata: { items },
+      ...more,
       disks: [{ boot: true, initializeParams: { sourceImage } }],
     },
   ]);
@@ -149,6 +154,35 @@ describe('a VM that works', () => {
   );
 
   test(
+    'quit=soon, set among many short rockets: it acts before the next one',
+    async () => {
+      await using launchpad = await boot('real-busy');
+      await add(launchpad, ...Array.from({ length: 400 }, () => 'true'));
+      await until('some rockets', async () => (await stateOf(launchpad, 3)) === 'COMPLETED', LIMIT);
+      await compute.setMetadata([{ name: 'real-busy', zone: 'us-west1-b' }], { quit: 'soon' });
+      await gone('real-busy');
+      const [, since = ''] = (await consoleOf('real-busy')).split('Stopping: quit=soon was asked for');
+      // One may have been taken at that moment.
+      expect(since.split('Running Firework').length - 1).toBeLessThanOrEqual(1);
+      expect(since).toContain('Deleting this VM');
+      expect(await launchpad.fireworks.countDocuments({ state: 'READY' })).toBeGreaterThan(0);
+      expect(await launchpad.fireworks.countDocuments({ state: 'RUNNING' })).toBe(0);
+    },
+    LIMIT,
+  );
+
+  test(
+    'its deletion is refused for a while: it asks again',
+    async () => {
+      await using _ = await boot('real-insists', { quit: 'when-idle' });
+      sandbox.gcp.faults.add({ service: 'compute', match: 'DELETE', status: 503, times: 2 });
+      await gone('real-insists');
+      expect(await consoleOf('real-insists')).not.toContain('Delete it by hand');
+    },
+    LIMIT,
+  );
+
+  test(
     'quit=when-idle wakes an idle one',
     async () => {
       await using _ = await boot('real-when-idle');
@@ -194,6 +228,51 @@ async function onMongo(mongo: { port: number }, scriptText: string) {
   const worker = await start(null, [], { 'my_launchpad.yaml': JSON.stringify(settings) });
   return { launchpad, worker };
 }
+
+describe('spot VMs', () => {
+  const spot = { scheduling: { provisioningModel: 'SPOT', preemptible: true } };
+
+  test(
+    'with slots: all that flies is given back within the time that a preemption leaves',
+    async () => {
+      await using launchpad = await boot('real-slots', { slots: '3' }, spot);
+      await add(launchpad, 'sleep 600', 'sleep 600', 'sleep 600', 'true');
+      const running = () => launchpad.fireworks.countDocuments({ state: 'RUNNING' });
+      await until('three rockets', async () => (await running()) === 3, LIMIT);
+      await sandbox.gcp.preempt('real-slots');
+      expect(await launchpad.fireworks.countDocuments({ state: 'READY', preemptions: 1 })).toBe(3);
+      expect(await stateOf(launchpad, 4)).toBe('READY');
+      expect(await consoleOf('real-slots')).toContain('Fireworks completed 0, fizzled 0, given back 3');
+      await gone('real-slots');
+    },
+    LIMIT,
+  );
+
+  test(
+    'leave what was preempted too often to a VM that lasts',
+    async () => {
+      await using launchpad = await boot('real-weak', { max_preemptions: '1' }, spot);
+      await add(launchpad, 'test -e go || sleep 600', 'true');
+      await until('the rocket', async () => (await stateOf(launchpad)) === 'RUNNING', LIMIT);
+      await sandbox.gcp.preempt('real-weak');
+      const db = { db: 'real-weak', max_preemptions: '1' };
+      await using _ = await boot('real-weak-too', { ...db, quit: 'when-idle' }, spot);
+      await until('the other one', async () => (await stateOf(launchpad, 2)) === 'COMPLETED', LIMIT);
+      // It waits for a worker that may take it, though it should go when idle.
+      await Bun.sleep(1000);
+      expect([await stateOf(launchpad), isThere('real-weak-too')]).toEqual(['READY', true]);
+      await using __ = await boot('real-strong', db);
+      await until('a VM that lasts takes it', async () => (await stateOf(launchpad)) === 'RUNNING', LIMIT);
+      const launch = await launchpad.launches.findOne({ fw_id: 1, state: 'RUNNING' });
+      expect(launch?.fworker.name).toBe('real-strong');
+      // Nothing is left for the spot VM.
+      await gone('real-weak-too');
+      const vm = sandbox.gcp.compute.vms.get('real-strong')?.vm;
+      await vm?.stop();
+    },
+    2 * LIMIT,
+  );
+});
 
 describe('how a worker ends', () => {
   test(
