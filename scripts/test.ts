@@ -14,6 +14,7 @@ import { join, resolve } from 'node:path';
 import { messageOf } from '../core/errors.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { build, buildLibrary } from './build.ts';
+import { DEBIAN_ROOT_NEEDS } from './debian_root.ts';
 import { dockerEngine } from './docker_engine.ts';
 import { argvOf, processesIn, type Resident } from './processes_in.ts';
 import { pythonEnv } from './python_env.ts';
@@ -185,6 +186,8 @@ await provide(
     { program: 'docker-registry', package: 'docker-registry', why: 'tests of image pulls are skipped' },
     { program: '/usr/bin/busybox', package: 'busybox-static', why: 'tests of DockerTask are skipped' },
     { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
+    { program: 'systemd-analyze', package: 'systemd', why: 'the unit file is not verified' },
+    ...DEBIAN_ROOT_NEEDS,
   ],
   say,
 );

@@ -1,71 +1,16 @@
 /** Cloud Logging behind a real connection that hangs, is refused, or comes back. */
 import { expect, test } from 'bun:test';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { testCloud, until } from '../../sandbox/gcp/test_cloud.ts';
+import { TestLine } from '../../sandbox/gcp/test_line.ts';
 import { loggerTo } from '../log.ts';
 import { sleep } from '../wait.ts';
 import { readEndpoints } from './endpoints.ts';
 import { type CloudLogOptions, cloudLog } from './logging.ts';
 
-/** A TCP connection to a server, which a test may cut, stop or refuse. */
-class Line implements AsyncDisposable {
-  readonly #sockets = new Set<Socket>();
-  #server: Server | null = null;
-  #hangs = false;
-  port = 0;
-  /** Connections that were taken. */
-  taken = 0;
-
-  constructor(readonly to: number) {}
-
-  /** Takes connections, and passes them on. */
-  async open(): Promise<void> {
-    this.#hangs = false;
-    this.#server ??= createServer((here) => {
-      this.taken++;
-      this.#keep(here);
-      // Taken, read, and never answered: what a server does that has hung.
-      if (this.#hangs) return void here.resume();
-      const there = this.#keep(connect(this.to, '127.0.0.1'));
-      here.pipe(there).pipe(here);
-    });
-    const server = this.#server;
-    if (!server.listening) await new Promise<void>((done) => server.listen(this.port, '127.0.0.1', done));
-    this.port = (server.address() as { port: number }).port;
-  }
-
-  /** From now on nothing is answered. */
-  hang(): void {
-    this.#hangs = true;
-    for (const socket of this.#sockets) socket.unpipe();
-  }
-
-  /** Nobody listens there any more. */
-  async refuse(): Promise<void> {
-    this.cut();
-    const server = this.#server;
-    this.#server = null;
-    await new Promise((done) => (server ? server.close(done) : done(null)));
-  }
-
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #keep(socket: Socket): Socket {
-    this.#sockets.add(socket);
-    return socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.refuse();
-  }
-}
-
 async function open(o: Partial<CloudLogOptions> = {}) {
   const cloud = await testCloud();
-  const line = new Line(cloud.port);
+  const line = new TestLine(cloud.port);
   await line.open();
   const told: string[] = [];
   const log = cloudLog({
