@@ -217,12 +217,15 @@ test('an action of more than 15 MiB goes to GridFS, again when it is sent again,
     expect(await launchpad.db.collection(name).countDocuments()).toBe(0);
 });
 
-/** Holds the one write to the Firework itself, lets `meanwhile` happen, and lets it go on. */
+const OWN_WRITE = ['update', 'fireworks', 'COMPLETED', 'launches'];
+
+/** Holds one write of an end, that to the Firework itself if no other is named, lets `meanwhile` happen, and lets it go on. */
 async function whileEnding(
   pad: Awaited<ReturnType<typeof testPad>>,
   fws: number[],
   links: Record<number, number[]>,
   meanwhile: (fwId: number) => Promise<unknown>,
+  hold: readonly string[] = OWN_WRITE,
 ): Promise<boolean> {
   await using wire = await wireTo(pad.settings);
   const { launchpad } = wire;
@@ -233,7 +236,7 @@ async function whileEnding(
   // The first ones end with a look around; what they find is glanced at after that.
   for (let i = 0; i < fws.length - 3; i++) await complete(launchpad, await fly(), fwAction(), 'COMPLETED');
   const flown = await fly();
-  const write = wire.hold('update', 'fireworks', 'COMPLETED', 'launches');
+  const write = wire.hold(...hold);
   const ending = complete(launchpad, flown, fwAction(), 'COMPLETED');
   const held = await write;
   const happened = meanwhile(flown.fwId);
@@ -245,12 +248,12 @@ async function whileEnding(
 }
 
 describe('an end from which nothing follows', () => {
-  test('of one among many that are awaited, rerun meanwhile: it runs again after its end', async () => {
+  const links = { 1: [5], 2: [5], 3: [5], 4: [5] };
+
+  test('of one among many that are awaited, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();
-    // It waits for the lock, so that the end comes first.
-    const links = { 1: [5], 2: [5], 3: [5], 4: [5] };
     const again = (fwId: number) => rerun(pad.launchpad, fwId);
-    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again)).toBe(true);
+    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again)).toBe(false);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect((await statesIn(pad.launchpad)).sort()).toEqual([
       'COMPLETED',
@@ -260,6 +263,23 @@ describe('an end from which nothing follows', () => {
       'WAITING',
     ]);
   });
+
+  for (const [what, hold] of [
+    ['the workflow', ['findAndModify', 'workflows', 'COMPLETED']],
+    ['the Firework', OWN_WRITE],
+  ] as const) {
+    test(`of the last but one, while the last one ends before it is written to ${what}`, async () => {
+      await using pad = await testPad();
+      const { launchpad } = pad;
+      const endLast = async () => {
+        const last = (await claim(launchpad, worker, dir)) as Claim;
+        await complete(launchpad, last, fwAction(), 'COMPLETED');
+      };
+      expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, endLast, hold)).toBe(true);
+      expect(await statesIn(launchpad)).toEqual([...Array(4).fill('COMPLETED'), 'READY']);
+      expect(await violations(launchpad)).toEqual([]);
+    });
+  }
 
   test('of one alone, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();

@@ -1,12 +1,13 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
-import type { Claim, Place } from './claim.ts';
+import type { Claim } from './claim.ts';
 import { mongodbDriver } from './driver.ts';
 import { interruptionsOf, preemptedAction } from './interruptions.ts';
 import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { changesNothing, type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
+import { quietEnd } from './quiet_end.ts';
 import { prepare, refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf, TYPED, typed } from './values.ts';
@@ -28,10 +29,9 @@ export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
  * elsewhere, these results are not wanted, and nothing but the launch itself can have been written.
  *
  * Four round trips: the launch is ended while the lock is taken; the Firework, its children and what they wait for are
- * read; Fireworks are written; the workflow is written and unlocked. Three, when a glance shows that nothing but the
- * Firework itself changes, and, without a lock, when it is alone in its workflow. A crash after the launch is written leaves
- * its Firework RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost
- * run.
+ * read; Fireworks are written; the workflow is written and unlocked. Three, and no lock, when nothing but the Firework itself
+ * changes (`quiet_end.ts`). A crash after the launch is written leaves its Firework RUNNING: `detectLostRuns` finds that and
+ * finishes the job. One before it, with the lock taken, leaves a lost run.
  */
 export async function complete(
   launchpad: LaunchPad,
@@ -40,14 +40,16 @@ export async function complete(
   state: 'COMPLETED' | 'FIZZLED',
 ): Promise<boolean> {
   const { fwId, place } = claim;
-  const quiet = state === 'COMPLETED' && (action === null || changesNothing(action));
+  const nothingFollows = state === 'COMPLETED' && (action === null || changesNothing(action));
+  const quietly = nothingFollows && place ? quietEnd(launchpad, claim, place) : null;
   let current: boolean;
-  if (quiet && place?.alone && (await endAlone(launchpad, claim, place, action))) current = true;
+  if (quietly && !(await endLaunch(launchpad, claim, action, state))) return false;
+  const end = (await quietly?.()) ?? 'needs the lock';
+  if (end !== 'needs the lock') current = end === 'done';
   else {
-    const glance = quiet && place ? toGlanceAt(launchpad, place) : [];
     const [ended, opened] = await Promise.allSettled([
-      endLaunch(launchpad, claim, action, state),
-      OpenWorkflow.open(launchpad, fwId, { workflowId: place?.workflowId, glance }),
+      quietly !== null || endLaunch(launchpad, claim, action, state),
+      OpenWorkflow.open(launchpad, fwId, place?.workflowId),
     ]);
     if (opened.status === 'rejected') {
       // Deleted while it ran: nobody wants its results.
@@ -57,14 +59,8 @@ export async function complete(
     const workflow = opened.value;
     try {
       if (ended.status === 'rejected') throw ended.reason;
-      if (ended.value && glance.length > 0 && staysQuiet(workflow, fwId))
-        current =
-          (await workflow.endQuietly(fwId, claim.launchId)) || (await endIn(workflow, claim, action, state));
-      else if (ended.value) current = await endIn(workflow, claim, action, state);
-      else {
-        await workflow.abandon();
-        current = false;
-      }
+      current = ended.value && (await endIn(workflow, claim, action, state));
+      if (!ended.value) await workflow.abandon();
     } catch (thrown) {
       await workflow.abandon();
       throw thrown;
@@ -89,60 +85,6 @@ async function endIn(
     await workflow.commit(fwId);
   } else await workflow.abandon();
   return current;
-}
-
-/**
- * Ends a Firework that is the only one of its workflow, so that nothing can follow from it. Without the lock: while somebody
- * holds it (to add to the workflow, to rerun) the first write finds nothing. False when it is not done: the lock is needed.
- *
- * The workflow is written first, so that what is added from then on knows that this one has ended. A crash before the Firework
- * is written leaves it RUNNING with a finished launch, as in `complete`.
- */
-async function endAlone(
-  launchpad: LaunchPad,
-  claim: Ending,
-  { workflowId }: Place,
-  action: FWAction | null,
-): Promise<boolean> {
-  const { fwId, launchId } = claim;
-  if (!(await endLaunch(launchpad, claim, action, 'COMPLETED'))) return false;
-  const at = new Date();
-  const whole = await launchpad.workflows.updateOne(
-    { _id: workflowId as never, nodes: { $size: 1 }, state: 'RUNNING', locked: { $exists: false } },
-    { $set: { state: 'COMPLETED', [`fw_states.${fwId}`]: 'COMPLETED', updated_on: at } },
-  );
-  if (whole.matchedCount === 0) return false;
-  const own = await launchpad.fireworks.updateOne(
-    { fw_id: fwId, state: 'RUNNING', launches: launchId },
-    { $set: { state: 'COMPLETED', updated_on: isoTime(at) } },
-  );
-  if (own.matchedCount > 0) return true;
-  // It was rerun a moment ago, and the workflow says what is not true; or it is being deleted.
-  const there = await launchpad.fireworks.findOne({ fw_id: fwId }, { projection: { _id: 1 } });
-  if (there) await refreshFirework(launchpad, fwId);
-  return false;
-}
-
-/** More children than this are not glanced at one by one. */
-const FEW = 20;
-
-/** Whose states tell, together with the lock, whether anything follows from the end of a Firework. None: not to be told so. */
-function toGlanceAt({ stillOpen }: LaunchPad, { workflowId, children }: Place): readonly number[] {
-  if (children.length > FEW) return [];
-  if (children.length === 0) return stillOpen.leavesOf(workflowId);
-  const parents = children.map((child) => stillOpen.parentsOf(workflowId, child));
-  return parents.some((ids) => ids.length === 0) ? [] : [...new Set([...children, ...parents.flat()])];
-}
-
-/** Whether all that waits for `fwId` waits on, for others that are open, and the workflow's state lasts. */
-function staysQuiet(workflow: OpenWorkflow, fwId: number): boolean {
-  const { id, launchpad } = workflow;
-  const { stillOpen } = launchpad;
-  const another = (ids: readonly number[]) => ids.some((other) => other !== fwId && workflow.isOpen(other));
-  const children = workflow.children(fwId);
-  if (!workflow.hasLastingState) return false;
-  if (children.length === 0) return another(stillOpen.leavesOf(id));
-  return children.every((child) => workflow.isWaiting(child) && another(stillOpen.parentsOf(id, child)));
 }
 
 /** Writes the end of the launch, when it is RUNNING still. True also when an earlier attempt wrote it. */

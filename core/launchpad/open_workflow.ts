@@ -22,7 +22,7 @@ import { releaseLock, renewLock, takeLock, UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
 import { workflowState } from './states.ts';
 import { type Others, othersThan } from './surroundings.ts';
-import { type Doc, isoTime, numberOf, plain, TYPED } from './values.ts';
+import { type Doc, numberOf, plain, TYPED } from './values.ts';
 
 const NODE_FIELDS = {
   fw_id: 1,
@@ -38,7 +38,7 @@ const NODE_FIELDS = {
 const CHUNK = 20_000;
 
 /** States of a workflow that last while something in it goes on. */
-const LASTING: readonly State[] = ['RUNNING', 'FIZZLED', 'DEFUSED', 'PAUSED'];
+export const LASTING: readonly State[] = ['RUNNING', 'FIZZLED', 'DEFUSED', 'PAUSED'];
 
 /** States of Fireworks that do not decide their workflow's. */
 const ORDINARY: readonly State[] = ['COMPLETED', 'RUNNING', 'READY', 'WAITING', 'RESERVED'];
@@ -70,27 +70,16 @@ export class OpenWorkflow {
   ) {}
 
   /**
-   * Takes the lock of the workflow of `fwId`, and reads the states of `glance` with it, those of its Fireworks that are there.
-   * Whoever opens it must `commit` or `abandon` it.
+   * Takes the lock of the workflow of `fwId`, which is found sooner by its `_id` where that is known. Whoever opens it must
+   * `commit` or `abandon` it.
    */
-  static async open(
-    launchpad: LaunchPad,
-    fwId: number,
-    o: { workflowId?: unknown; glance?: readonly number[] } = {},
-  ): Promise<OpenWorkflow> {
-    const { workflowId, glance = [] } = o;
-    const fields = {
-      state: 1,
-      grew: 1,
-      [`links.${fwId}`]: 1,
-      [`parent_links.${fwId}`]: 1,
-      ...Object.fromEntries([fwId, ...glance].map((id) => [`fw_states.${id}`, 1])),
-    };
+  static async open(launchpad: LaunchPad, fwId: number, workflowId?: unknown): Promise<OpenWorkflow> {
+    const own = ['links', 'parent_links', 'fw_states'].map((field) => [`${field}.${fwId}`, 1]);
+    const fields = { state: 1, grew: 1, ...Object.fromEntries(own) };
     const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields, workflowId);
     const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
     workflow.#renewing = renewLock(launchpad, document._id, lockedBy, workflow.#closed.signal);
     workflow.#take(document, [fwId]);
-    for (const id of glance) if (document.fw_states?.[id] !== undefined) workflow.#takeState(document, id);
     try {
       if (broken || document.grew) await workflow.repair();
     } catch (thrown) {
@@ -146,16 +135,6 @@ export class OpenWorkflow {
   /** The state that the workflow document has for a Firework (`fw_states`). */
   stateOf(id: number): State {
     return this.#known(this.#states, id);
-  }
-
-  /** Whether a Firework is known not to have ended, so that what waits for it waits on. */
-  isOpen(id: number): boolean {
-    const state = this.#states.get(id);
-    return state !== undefined && state !== 'COMPLETED' && state !== 'FIZZLED';
-  }
-
-  isWaiting(id: number): boolean {
-    return this.#states.get(id) === 'WAITING';
   }
 
   node(id: number): Node {
@@ -366,25 +345,6 @@ export class OpenWorkflow {
     await this.#giveBack(fwId, held);
   }
 
-  /**
-   * The end of a Firework that changes nothing but itself: what waits for it waits for others too, which are open still.
-   * Two writes instead of all that `commit` does. False, and nothing is written, when the Firework is not what it was.
-   */
-  async endQuietly(fwId: number, launchId: number): Promise<boolean> {
-    this.#writing = true;
-    const { matchedCount } = await this.launchpad.fireworks.updateOne(
-      { fw_id: fwId, state: 'RUNNING', launches: launchId },
-      { $set: { state: 'COMPLETED', updated_on: isoTime() } },
-    );
-    this.#writing = matchedCount > 0;
-    if (!this.#writing) return false;
-    this.#states.set(fwId, 'COMPLETED');
-    const $set = this.#workflowChanges(this.state);
-    const held = await this.#updateWorkflow({ $set, $unset: UNLOCK });
-    await this.#giveBack(fwId, held);
-    return true;
-  }
-
   /** After the last write, with which the lock was given back, if it was `held`. */
   async #giveBack(fwId: number, held: boolean): Promise<void> {
     await this.#close();
@@ -437,12 +397,7 @@ export class OpenWorkflow {
 
   /** Whether the workflow's state can only be what it was, once Fireworks like `fwId` went on and became COMPLETED. */
   lasts(fwId: number): boolean {
-    return this.hasLastingState && this.children(fwId).length > 0;
-  }
-
-  /** The workflow is in a state that lasts while something in it goes on. */
-  get hasLastingState(): boolean {
-    return LASTING.includes(this.state);
+    return LASTING.includes(this.state) && this.children(fwId).length > 0;
   }
 
   /**

@@ -59,7 +59,8 @@ export async function refresh(
   }
   const before = node.state;
   // What was RUNNING had all its parents done when it was taken, and a parent that is rerun takes its launch away.
-  const ranOn = known && before === 'RUNNING' && workflow.stateOf(fwId) === 'RUNNING';
+  // (The workflow may know of its end already, by a quiet end that was none.)
+  const ranOn = known && before === 'RUNNING' && ['RUNNING', 'COMPLETED'].includes(workflow.stateOf(fwId));
   if (!ranOn) await workflow.loadAround([fwId]);
   const parents = ranOn ? [] : workflow.parents(fwId).map((id) => workflow.stateOf(id));
   const launches = known

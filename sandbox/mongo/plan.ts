@@ -98,7 +98,9 @@ export function choosePlan<I extends Candidate>(
     .flatMap((index) => planFor(index, conditions, wanted) ?? [])
     .sort((a, b) => b.score - a.score);
   const [first] = plans;
-  if (!first || plans.length === 1) return first?.plan ?? null;
+  // One key each, which one document has at most: there is nothing better.
+  if (!first || plans.length === 1 || (first.plan.points && first.plan.ranges.length === 1))
+    return first?.plan ?? null;
   let best: { plan: Plan<I>; keys: number } | null = null;
   for (const { plan } of plans) {
     const keys = plan.index.count(plan.ranges, best ? best.keys : FEW);

@@ -3,12 +3,12 @@
  * What it lacks it refuses with MongoDB's own errors; it never answers wrongly.
  */
 
-import { Long } from 'bson';
+import { Double, Int32, Long } from 'bson';
 import type { Socket, TCPSocketListener } from 'bun';
 import { helloAnswer, schemaCommands, serverCommands } from './admin.ts';
 import type { Command } from './command.ts';
 import { Cursors } from './cursors.ts';
-import { type Doc, plainOf } from './document.ts';
+import { Doc, plainOf } from './document.ts';
 import { commandNotFound, MongoAnswer, unauthorized } from './errors.ts';
 import { readCommands } from './read.ts';
 import { type Credentials, credentialsOf, Scram } from './scram.ts';
@@ -155,7 +155,7 @@ class Server {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
     if (scram && !scram.authenticated && !OPEN.has(name))
       throw unauthorized(`Command ${name} requires authentication`);
-    const body = plainOf(optionsOf(command));
+    const body = optionsOf(command);
     if (greeting) return this.greet(body, name, scram);
     if (sasl) {
       if (!scram) throw new MongoAnswer(18, 'AuthenticationFailed', 'Authentication failed.');
@@ -200,11 +200,26 @@ class Server {
   }
 }
 
-/** What a command says beside the documents that it carries: those are never taken apart as a whole. */
-function optionsOf(command: Doc): Doc {
-  const options = command.copy();
-  for (const field of ['documents', 'updates', 'deletes', 'pipeline']) options.delete(field);
+/** Documents that a command carries. They are taken from the command where they are needed, never apart as a whole. */
+const CARRIED = new Set([
+  ...['documents', 'updates', 'deletes', 'pipeline', 'ops', 'filter', 'projection', 'fields', 'sort'],
+  // Only says who asks.
+  'lsid',
+]);
+
+/** What a command says beside the documents that it carries. */
+function optionsOf(command: Doc): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const key of command.keys()) if (!CARRIED.has(key)) options[key] = plainValue(command.get(key), key);
   return options;
+}
+
+function plainValue(value: unknown, key: string): unknown {
+  // Of findAndModify; as the name of another command it is a text.
+  if (value instanceof Doc && (key === 'query' || key === 'update')) return value;
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (value instanceof Int32 || value instanceof Double) return value.value;
+  return plainOf(Doc.of([['', value]]))[''];
 }
 
 function own(commands: Record<string, Command>, name: string): Command | undefined {

@@ -326,29 +326,34 @@ export class Store {
 
   /** Runs `work` in one transaction. When it throws, nothing of it stays. */
   transaction<T>(work: () => T): T {
-    this.#sqlite.run('BEGIN');
+    this.#say('BEGIN');
     try {
       const result = work();
-      this.#sqlite.run('COMMIT');
+      this.#say('COMMIT');
       return result;
     } catch (thrown) {
-      this.#sqlite.run('ROLLBACK');
+      this.#say('ROLLBACK');
       throw thrown;
     }
   }
 
   /** Runs `work` so that, when it throws, its own writes alone are undone. Inside a transaction. */
   savepoint<T>(work: () => T): T {
-    this.#sqlite.run('SAVEPOINT one');
+    this.#say('SAVEPOINT one');
     try {
       const result = work();
-      this.#sqlite.run('RELEASE one');
+      this.#say('RELEASE one');
       return result;
     } catch (thrown) {
-      this.#sqlite.run('ROLLBACK TO one');
-      this.#sqlite.run('RELEASE one');
+      this.#say('ROLLBACK TO one');
+      this.#say('RELEASE one');
       throw thrown;
     }
+  }
+
+  /** A statement that is compiled once: `run` of a database compiles each time. */
+  #say(sql: string): void {
+    this.#sqlite.query(sql).run();
   }
 
   find(db: string, name: string): Collection | undefined {
