@@ -42,6 +42,8 @@ const UNREAD = Symbol('unread');
  */
 const WIDE = 64;
 const SEARCHES = 8;
+/** So many may be searched for together. */
+const MOST_AT_ONCE = 64;
 
 export class Doc {
   /** The bytes, until something is set. */
@@ -49,6 +51,8 @@ export class Doc {
   #fields: Map<string, Slot> | null = null;
   /** Of a wide document, how many fields may yet be searched for; undefined: it is not known whether it is wide. */
   #searches: number | undefined;
+  /** Those that were searched for; undefined for one that is not there. */
+  #known: Map<string, Slot | undefined> | null = null;
 
   /** The document in `bytes`, which must not change afterwards. Without: an empty one. */
   constructor(bytes: Uint8Array = EMPTY) {
@@ -78,8 +82,17 @@ export class Doc {
   }
 
   #slot(key: string): Slot | undefined {
+    if (!this.#fields && this.#known?.has(key)) return this.#known.get(key);
     const bytes = this.#searched();
-    return bytes ? fieldIn(bytes, key) : this.#slots.get(key);
+    return bytes ? this.#search(bytes, [key]).get(key) : this.#slots.get(key);
+  }
+
+  /** Looks for fields in one walk through the bytes. */
+  #search(bytes: Buffer, keys: readonly string[]): ReadonlyMap<string, Slot | undefined> {
+    this.#known ??= new Map();
+    const found = fieldsAmong(bytes, keys);
+    for (const key of keys) this.#known.set(key, found.get(key));
+    return this.#known;
   }
 
   get size(): number {
@@ -100,7 +113,7 @@ export class Doc {
   set(key: string, value: unknown): void {
     const bytes = this.#searched();
     if (bytes) {
-      const { at, end } = fieldIn(bytes, key) ?? { at: bytes.length - 1, end: bytes.length - 1 };
+      const { at, end } = this.#slot(key) ?? { at: bytes.length - 1, end: bytes.length - 1 };
       const writer = new Writer(bytes.length + 512);
       const start = writer.open();
       writer.copy(bytes, 4, at);
@@ -108,6 +121,8 @@ export class Doc {
       writer.copy(bytes, end, bytes.length - 1);
       writer.close(start);
       this.#bytes = writer.done();
+      this.#fields = null;
+      this.#known = null;
       return;
     }
     this.#slots.set(key, { source: null, at: 0, from: 0, end: 0, value });
@@ -126,12 +141,11 @@ export class Doc {
 
   /** Those of `wanted` that there are, in the document's order. */
   keysAmong(wanted: ReadonlyMap<string, unknown>): string[] {
-    if (wanted.size > 2 || !this.#searched()) return this.keys().filter((key) => wanted.has(key));
-    const found = [...wanted.keys()].flatMap((key) => {
-      const slot = this.#slot(key);
-      return slot ? [{ key, at: slot.at }] : [];
-    });
-    return found.sort((a, b) => a.at - b.at).map(({ key }) => key);
+    const bytes = wanted.size > MOST_AT_ONCE ? null : this.#searched();
+    if (!bytes) return this.keys().filter((key) => wanted.has(key));
+    const found = this.#search(bytes, [...wanted.keys()]);
+    const at = (key: string) => found.get(key)?.at ?? -1;
+    return [...wanted.keys()].filter((key) => at(key) >= 0).sort((a, b) => at(a) - at(b));
   }
 
   firstKey(): string | undefined {
@@ -145,9 +159,12 @@ export class Doc {
   /** A document of the same fields, to change. */
   copy(): Doc {
     const copy = new Doc(this.#bytes ?? undefined);
-    copy.#searches = this.#searches;
     copy.#bytes = this.#bytes;
-    copy.#fields = this.#fields && new Map(this.#fields);
+    // Of a wide one a few fields are set, most often: the copy begins with searching for them again.
+    if (this.#bytes && this.#searches !== undefined && this.#searches < SEARCHES) {
+      copy.#searches = SEARCHES;
+      copy.#known = this.#known && new Map(this.#known);
+    } else copy.#fields = this.#fields && new Map(this.#fields);
     return copy;
   }
 
@@ -222,12 +239,14 @@ const slotAt = (source: Buffer, at: number, from: number, end: number): Slot => 
   return { source, at, from, end, value: UNREAD };
 };
 
-/** The field of that name. Of two with one name the last, as in `fieldsOf`. */
-function fieldIn(bytes: Buffer, key: string): Slot | undefined {
-  const name = Buffer.from(key);
-  let found: Slot | undefined;
+/** The fields of these names. Of two with one name the last, as in `fieldsOf`. */
+function fieldsAmong(bytes: Buffer, keys: readonly string[]): Map<string, Slot> {
+  const names = keys.map((key) => ({ key, name: Buffer.from(key) }));
+  const found = new Map<string, Slot>();
   walk(bytes, (at, from, end) => {
-    if (from - at - 2 === name.length && ends(bytes, from - 1, name)) found = slotAt(bytes, at, from, end);
+    const length = from - at - 2;
+    for (const { key, name } of names)
+      if (length === name.length && ends(bytes, from - 1, name)) found.set(key, slotAt(bytes, at, from, end));
     return true;
   });
   return found;

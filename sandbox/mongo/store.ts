@@ -60,6 +60,41 @@ export interface Work {
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
+/** Documents of more bytes than this are kept in memory when they were read or written: a large workflow is asked for often. */
+const LARGE = 16 * 1024;
+/** How many bytes of them a collection keeps. */
+const MOST_KEPT = 64 * 1024 * 1024;
+
+/** Large documents that were read or written last. */
+class Kept {
+  readonly #documents = new Map<number, Doc>();
+  #bytes = 0;
+
+  get(rid: number): Doc | undefined {
+    return this.#documents.get(rid);
+  }
+
+  /** Keeps `document` as what `rid` is now, if it is large, and forgets what it was. */
+  set(rid: number, document: Doc): void {
+    this.delete(rid);
+    const { length } = document.bytes;
+    if (length < LARGE) return;
+    this.#documents.set(rid, document);
+    this.#bytes += length;
+    for (const [oldest] of this.#documents) {
+      if (this.#bytes <= MOST_KEPT) break;
+      this.delete(oldest);
+    }
+  }
+
+  delete(rid: number): void {
+    const was = this.#documents.get(rid);
+    if (!was) return;
+    this.#documents.delete(rid);
+    this.#bytes -= was.bytes.length;
+  }
+}
+
 export class Collection {
   readonly indexes: Index[] = [];
   readonly #insert: Statement;
@@ -68,6 +103,8 @@ export class Collection {
   readonly #get: Statement;
   readonly #page: Statement;
   readonly #pageBack: Statement;
+  /** True to the transaction that runs: one that fails takes the collection away with it (`Store.reload`). */
+  readonly #kept = new Kept();
 
   constructor(
     readonly sqlite: Database,
@@ -116,18 +153,26 @@ export class Collection {
       for (const [name, key] of old.keys) if (!now.keys.has(name)) index.sql.deleteKey.run(key, rid);
       for (const [name, key] of now.keys) if (!old.keys.has(name)) this.#addKey(index, key, rid, after);
     }
+    // Last: a key that is taken already undoes all of this.
+    this.#kept.set(rid, after);
   }
 
   delete({ rid, document }: Stored): void {
     this.#delete.run(rid);
+    this.#kept.delete(rid);
     for (const index of this.indexes)
       for (const key of keysOf(index, document).keys.values()) index.sql.deleteKey.run(key, rid);
   }
 
   get(rid: number): Stored | null {
     this.work.docsExamined++;
+    const kept = this.#kept.get(rid);
+    if (kept) return { rid, document: kept };
     const row = this.#get.get(rid) as Row | null;
-    return row && { rid, document: new Doc(row.bytes) };
+    if (!row) return null;
+    const document = new Doc(row.bytes);
+    this.#kept.set(rid, document);
+    return { rid, document };
   }
 
   /** All documents in the order of their insertion, read page by page so that writes between pages do no harm. */

@@ -66,14 +66,15 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
   checkUpdate(update);
   if (isReplacement(update)) return replaced(document, update);
   const filters = arrayFilters(context.arrayFilters);
-  const touched: string[] = [];
+  const touched = new Touched();
   const used = new Set<string>();
+  const own = new Set<Doc>();
   let result = document;
   for (const [name, fields] of update.entries()) {
     for (const [path, operand] of (fields as Doc).entries()) {
-      claim(touched, path);
+      touched.claim(path);
       if (name === '$rename') {
-        claim(touched, String(operand));
+        touched.claim(String(operand));
         result = renamed(result, path, operand);
         continue;
       }
@@ -87,7 +88,7 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
         );
       }
       const change = (there: unknown) => (OPERATORS[name] as Operator)(there, operand, context, path);
-      const write = { change, make: !REMOVING.has(name), before: document, context, filters, used };
+      const write = { change, make: !REMOVING.has(name), before: document, context, filters, used, own };
       result = written(result, parts, '', write) as Doc;
     }
   }
@@ -126,13 +127,22 @@ function replaced(document: Doc, update: Doc): Doc {
   return result;
 }
 
-function claim(touched: string[], path: string): void {
-  const clash = touched.find(
-    (other) => other === path || other.startsWith(`${path}.`) || path.startsWith(`${other}.`),
-  );
-  if (clash !== undefined)
-    throw conflictingUpdate(`Updating the path '${path}' would create a conflict at '${clash}'`);
-  touched.push(path);
+/** The paths that an update writes: no two may be the same, or one inside the other. */
+class Touched {
+  readonly #paths = new Set<string>();
+  /** What holds a path of these, by the first such path. */
+  readonly #holders = new Map<string, string>();
+
+  claim(path: string): void {
+    const holders: string[] = [];
+    for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1))
+      holders.push(path.slice(0, dot));
+    const clash = [path, ...holders].find((one) => this.#paths.has(one)) ?? this.#holders.get(path);
+    if (clash !== undefined)
+      throw conflictingUpdate(`Updating the path '${path}' would create a conflict at '${clash}'`);
+    this.#paths.add(path);
+    for (const holder of holders) if (!this.#holders.has(holder)) this.#holders.set(holder, path);
+  }
 }
 
 function arrayFilters(given: readonly Doc[]): Map<string, Matcher> {
@@ -163,6 +173,8 @@ interface Write {
   filters: Map<string, Matcher>;
   /** The array filters that the paths named. */
   used: Set<string>;
+  /** Documents that this update has made: they are changed, not copied again for each of thousands of paths. */
+  own: Set<Doc>;
 }
 
 /** A copy of `holder` with the change at the path `parts`, of which `walked` has been gone already. */
@@ -186,8 +198,9 @@ function written(holder: unknown, parts: readonly string[], walked: string, writ
   const there = document.get(part);
   if (there === undefined && !write.make) return document;
   const value = below(there, rest, join(walked, part), write);
-  if (value === there) return document;
-  const copy = document.copy();
+  if (value === there && !(there instanceof Doc && write.own.has(there))) return document;
+  const copy = write.own.has(document) ? document : document.copy();
+  write.own.add(copy);
   if (value === GONE) copy.delete(part);
   else copy.set(part, value);
   return copy;
@@ -401,7 +414,8 @@ function renamed(root: Doc, from: string, to: unknown): Doc {
     }, root);
   const value = at(from.split('.'));
   if (value === undefined) return root;
-  const write = { before: root, context: NOWHERE, filters: new Map(), used: new Set<string>() };
+  const own = new Set<Doc>();
+  const write = { before: root, context: NOWHERE, filters: new Map(), used: new Set<string>(), own };
   const without = written(root, from.split('.'), '', { ...write, make: false, change: () => GONE });
   return written(without, to.split('.'), '', { ...write, make: true, change: () => value }) as Doc;
 }
