@@ -475,7 +475,9 @@ class Writer {
       return TYPE.double;
     }
     if (value instanceof Doc) {
-      value.writeTo(this);
+      // It remembers them: a document that is kept is written more than once.
+      const { bytes } = value;
+      this.copy(bytes, 0, bytes.length);
       return TYPE.document;
     }
     if (Array.isArray(value)) {
