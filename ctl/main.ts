@@ -10,6 +10,8 @@ import { printLine, report } from './output.ts';
 
 export const COMMANDS: Commands = {
   up: () => import('./commands/up.ts'),
+  run: () => import('./commands/run.ts'),
+  scale: () => import('./commands/scale.ts'),
   ps: () => import('./commands/ps.ts'),
   logs: () => import('./commands/logs.ts'),
   'quit-soon': () => import('./commands/quit_soon.ts'),

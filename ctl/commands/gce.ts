@@ -4,7 +4,7 @@ import { UsageError } from '../../core/errors.ts';
 import { everyValue } from '../command_line.ts';
 import { createVms } from '../fleet/create.ts';
 import { actOn, named } from '../fleet/fleet.ts';
-import { MANY, rangeOf } from '../fleet/names.ts';
+import { MANY, rangeOf, vmNames } from '../fleet/names.ts';
 import { parseMetadata } from '../fleet/pairs.ts';
 import { planOf } from '../fleet/plan.ts';
 
@@ -59,8 +59,9 @@ export default defineCommand({
       },
       { options: everyValue(rawArgs, args, 'option'), metadata: given },
     );
-    if (create) return await createVms(fleet, creation(base, count), false);
-    const vms = await named(fleet, creation(base, count).names);
+    const names = vmNames(fleet.prefix, base, count);
+    if (create) return await createVms(fleet, creation(names), false);
+    const vms = await named(fleet, names);
     if (flags.delete)
       return await actOn(fleet, vms, { doing: 'Deleting', done: 'Deleted' }, false, (compute, list, onDone) =>
         compute.delete(list, onDone),

@@ -3,7 +3,7 @@ import { everyValue } from '../command_line.ts';
 import { confirm } from '../fleet/confirm.ts';
 import { createVms } from '../fleet/create.ts';
 import { asJson, dryRun, newVms, prefix } from '../fleet/flags.ts';
-import { MANY, nameSpan, rangeOf } from '../fleet/names.ts';
+import { MANY, nameSpan, rangeOf, vmNames } from '../fleet/names.ts';
 import { planOf } from '../fleet/plan.ts';
 
 export const examples = [
@@ -43,7 +43,7 @@ export default defineCommand({
       options: everyValue(rawArgs, args, 'option'),
       metadata: everyValue(rawArgs, args, 'metadata'),
     });
-    const creation = plan.creation(base, count);
+    const creation = plan.creation(vmNames(plan.fleet.prefix, base, count));
     if (count > MANY && !flags['dry-run']) {
       const span = nameSpan(creation.names);
       const what = `up creates ${count} VMs, ${span}`;

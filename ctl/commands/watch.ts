@@ -1,10 +1,11 @@
 import { defineCommand } from 'citty';
 import { UsageError } from '../../core/errors.ts';
 import { type LaunchPad, loadLaunchPadSettings } from '../../core/launchpad/index.ts';
+import { interruption } from '../interruption.ts';
 import { parseQuery } from '../lpad/query.ts';
-import { isFancy, printJsonLine, printLine } from '../output.ts';
+import { printJsonLine, printLine } from '../output.ts';
 import { type Choice, type Failure, failuresOf } from '../watch/poll.ts';
-import { jsonScreen, labelOf, lineScreen, type Screen, terminalScreen } from '../watch/screen.ts';
+import { labelOf, screenFor } from '../watch/screen.ts';
 import { type WatchOutcome, watch } from '../watch/watch.ts';
 import { countsOf, countsText, endOf, idsIn, type Seen } from '../watch/workflow.ts';
 
@@ -47,15 +48,7 @@ export default defineCommand({
       appName: 'borealisctl watch',
       serverSelectionTimeoutMs: 5_000,
     });
-    const interruption = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(name, () => {
-        interruption.abort();
-        // A question that the LaunchPad does not answer is not waited for.
-        setTimeout(() => process.exit(130), 500).unref();
-      });
-    }
-    const outcome = await watch(launchpad, choice, screenFor(args.json ?? false), interruption.signal);
+    const outcome = await watch(launchpad, choice, screenFor(args.json ?? false), interruption().signal);
     if (!outcome.whole) return 130;
     return await tellEnd(launchpad, outcome, args.json ?? false);
   },
@@ -70,13 +63,6 @@ function choiceOf(ids: string | undefined, query: string | undefined): Choice {
   if (fwIds.some(Number.isNaN))
     throw new UsageError(`borealisctl watch: -i ${ids}: it is an fw_id, or several with commas between them`);
   return { fwIds };
-}
-
-function screenFor(json: boolean): Screen {
-  if (json) return jsonScreen();
-  if (!isFancy()) return lineScreen();
-  const { stdout } = process;
-  return terminalScreen(() => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }));
 }
 
 /** Says how it all ended and, for each failure, why and where to look. Returns the exit code. */

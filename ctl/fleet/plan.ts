@@ -3,9 +3,8 @@ import type { Where } from '../../core/cloud/compute.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { Creation } from './create.ts';
 import { type Fleet, openFleet, regionOf, zonesOf } from './fleet.ts';
-import { textOf } from './instance_properties.ts';
+import { instanceProperties, textOf } from './instance_properties.ts';
 import { launchPadMetadata, requireDatabase } from './metadata.ts';
-import { vmNames } from './names.ts';
 import { checkOptions } from './options.ts';
 import { parseMetadata, parsePairs } from './pairs.ts';
 
@@ -26,8 +25,10 @@ export interface NewVmFlags {
 
 export interface Plan {
   fleet: Fleet;
-  /** The VMs PREFIX-base to PREFIX-(base+count-1). */
-  creation: (base: number, count: number) => Creation;
+  /** VMs of these names. */
+  creation: (names: readonly string[]) => Creation;
+  /** The workers' database, when it is said. */
+  database: string | undefined;
 }
 
 /** `options` and `metadata` are the values of -o and -m. Throws UsageError for what cannot be asked for. */
@@ -41,7 +42,7 @@ export function planOf(
     ...(maxRunDuration !== undefined && { 'max-run-duration': maxRunDuration }),
   };
   checkOptions(options);
-  const metadata = {
+  const metadata: Record<string, string> = {
     ...launchPadMetadata(flags.launchpad),
     ...(script !== undefined && { 'startup-script': textOf(script) }),
     ...parseMetadata(given.metadata),
@@ -62,9 +63,12 @@ export function planOf(
     metadata,
     spot: flags.spot ?? false,
   };
+  // Once before anything is asked for: it throws for what Compute would refuse.
+  instanceProperties(spec, 'region');
   return {
     fleet,
-    creation: (base, count) => ({ names: vmNames(fleet.prefix, base, count), spec, places }),
+    creation: (names) => ({ names, spec, places }),
+    database: metadata.db,
   };
 }
 

@@ -1,5 +1,5 @@
 /** How watching looks: a block that is redrawn on a terminal, else a line for each change, or JSON lines. */
-import { color, print, printJsonLine, printLine } from '../output.ts';
+import { color, isFancy, print, printJsonLine, printLine } from '../output.ts';
 import { countsOf, countsText, duration, endOf, type Seen } from './workflow.ts';
 
 /** One workflow with all that is told of it. */
@@ -154,4 +154,12 @@ export function jsonScreen(now: () => Date = () => new Date()): Screen {
     },
     end() {},
   };
+}
+
+/** The one that fits: JSON lines when they are asked for, a redrawn block on a terminal, lines anywhere else. */
+export function screenFor(json: boolean): Screen {
+  if (json) return jsonScreen();
+  if (!isFancy()) return lineScreen();
+  const { stdout } = process;
+  return terminalScreen(() => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }));
 }

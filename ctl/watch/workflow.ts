@@ -62,7 +62,7 @@ export function endOf(seen: Seen): 'going' | State {
 }
 
 /** `5 COMPLETED, 2 RUNNING` */
-export function countsText(counts: ReadonlyMap<State, number>): string {
+export function countsText(counts: ReadonlyMap<string, number>): string {
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ');
 }
 
