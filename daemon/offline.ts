@@ -8,7 +8,7 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { readEndpoints } from '../core/cloud/endpoints.ts';
 import { Storage } from '../core/cloud/storage.ts';
 import { BorealisError, codeOf, messageOf } from '../core/errors.ts';
@@ -23,6 +23,7 @@ import {
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import { sleep } from '../core/wait.ts';
+import { openDepot } from './docker/depot.ts';
 import { Guard } from './guard.ts';
 import { readFWorker } from './pad.ts';
 import { type Crew, runTasks } from './run_tasks.ts';
@@ -43,7 +44,7 @@ export async function runOffline(o: {
   log: Logger;
 }): Promise<void> {
   const { log, stopping } = o;
-  const { fworker, python, pingMs, pruneImagesAtPercent } = workerSettings({
+  const { fworker, python, pingMs, pruneImagesAtPercent, storeRetryMs } = workerSettings({
     instance: null,
     file: null,
     env: process.env,
@@ -59,6 +60,8 @@ export async function runOffline(o: {
     pruneImagesAtPercent,
     env: process.env,
     storage: async () => new Storage(readEndpoints(process.env), { log }),
+    // Beside the launch folder. Nobody comes to fetch the same again.
+    depot: () => openDepot(dirname(resolve(o.folder)), { fetchCacheBytes: 0, storeRetryMs, log }),
   };
   await flyOffline(crew, { folder: o.folder, fwId: o.fwId, pingMs, signal: stopping.now, log });
 }

@@ -15,6 +15,7 @@ import {
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { Cloud } from './cloud.ts';
+import { type Depot, openDepot } from './docker/depot.ts';
 import type { Pad } from './flight.ts';
 import { Guard } from './guard.ts';
 import type { WorkerSettings } from './settings.ts';
@@ -41,6 +42,7 @@ export async function openPad(o: {
   await mkdir(folder, { recursive: true });
   const guard = await Guard.start(folder, o.stopping.hastened);
   let storage: Storage | null = null;
+  let depot: Promise<Depot> | null = null;
   return {
     launchpad,
     fworker,
@@ -60,6 +62,7 @@ export async function openPad(o: {
       storage ??= new Storage(cloud.endpoints, { log });
       return storage;
     },
+    depot: () => (depot ??= openDepot(resolve('.'), { ...settings, log })),
     async [Symbol.asyncDispose]() {
       await guard[Symbol.asyncDispose]();
       await launchpad.close();

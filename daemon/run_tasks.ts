@@ -20,6 +20,7 @@ import {
 import { copy } from '../core/launchpad/values.ts';
 import type { Logger } from '../core/log.ts';
 import { Background } from './background.ts';
+import type { Depot } from './docker/depot.ts';
 import { bringFiles } from './files_in.ts';
 import { FiretaskError, type Flight } from './firetasks/firetask.ts';
 import { firetaskNamed } from './firetasks/index.ts';
@@ -37,6 +38,7 @@ export interface Crew {
   pruneImagesAtPercent: number;
   env: Readonly<Record<string, string | undefined>>;
   storage(): Promise<Storage>;
+  depot(): Promise<Depot>;
 }
 
 /** A rocket, and who keeps its record. */
@@ -147,6 +149,7 @@ async function runTask(
     graceMs: crew.graceMs,
     pruneImagesAtPercent: crew.pruneImagesAtPercent,
     storage: crew.storage,
+    depot: crew.depot,
   };
   log.debug(`Task ${t.taskIndex} started: ${name}`);
   const returned = await task.run(parsed.data, flight);

@@ -29,6 +29,8 @@ test('without any source: upstream’s defaults', () => {
     lostRunMs: 14_400_000,
     maxLostRuns: 5,
     pruneImagesAtPercent: 85,
+    fetchCacheBytes: 10e9,
+    storeRetryMs: 1_800_000,
     strmLvl: 'INFO',
     logdir: undefined,
   });
@@ -81,6 +83,8 @@ describe('every key is read from the VM’s metadata before the file', () => {
       { tool: '/opt/tool' },
       undefined,
     ],
+    ['fetch_cache', { fetch_cache: '0.5' }, (s) => s.fetchCacheBytes, 0.5e9, 10e9],
+    ['store_retry_secs', { store_retry_secs: '60' }, (s) => s.storeRetryMs, 60_000, 1_800_000],
     ['prune_images_at', { prune_images_at: '70' }, (s) => s.pruneImagesAtPercent, 70, 85],
     ['ping_time_secs', { ping_time_secs: '5' }, (s) => s.pingMs, 5000, 3_600_000],
     ['slots', { slots: 'auto' }, (s) => s.slots, 'auto', 1],

@@ -19,7 +19,7 @@ import {
 interface Setting {
   schema: z.ZodType;
   default: unknown;
-  unit?: 's' | '%';
+  unit?: 's' | '%' | 'GB';
   secret?: boolean;
   /** The key of the LaunchPad file, where it is another. Null: only metadata has it. */
   fileKey?: string | null;
@@ -193,6 +193,20 @@ export const SETTINGS = {
     about:
       "images that this worker pulled go, the longest unused first, when the Docker Engine's disk is this full; 0: never",
   },
+  fetch_cache: {
+    schema: number,
+    default: 10,
+    unit: 'GB',
+    fileKey: null,
+    about: 'large inputs of DockerTasks stay on the disk for the next task, up to so much; 0: none',
+  },
+  store_retry_secs: {
+    schema: seconds,
+    default: 1800,
+    unit: 's',
+    fileKey: null,
+    about: 'outputs of DockerTasks that cannot be stored are tried again for so long, then kept on the disk',
+  },
   error_delete_delay: {
     schema: seconds,
     default: 900,
@@ -221,6 +235,9 @@ export interface WorkerSettings {
   maxLostRuns: number;
   /** 0: images stay. */
   pruneImagesAtPercent: number;
+  /** 0: inputs do not stay. */
+  fetchCacheBytes: number;
+  storeRetryMs: number;
   strmLvl: string;
   logdir?: string;
 }
@@ -239,6 +256,8 @@ const FROM_ENV: readonly Key[] = [
   'lost_run_secs',
   'max_lost_runs',
   'prune_images_at',
+  'fetch_cache',
+  'store_retry_secs',
   'error_delete_delay',
 ];
 
@@ -300,6 +319,8 @@ export function workerSettings(sources: Sources): WorkerSettings {
     lostRunMs: (values.lost_run_secs as number) * 1000,
     maxLostRuns: values.max_lost_runs as number,
     pruneImagesAtPercent: values.prune_images_at as number,
+    fetchCacheBytes: (values.fetch_cache as number) * 1e9,
+    storeRetryMs: (values.store_retry_secs as number) * 1000,
     strmLvl: values.strm_lvl as string,
     logdir: values.logdir as string | undefined,
   };

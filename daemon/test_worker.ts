@@ -18,6 +18,7 @@ import {
 import { type TestPad, testPad } from '../core/launchpad/test_pad.ts';
 import { type LogLine, loggerTo } from '../core/log.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
+import { openDepot } from './docker/depot.ts';
 import { duplicateFinder } from './duplicate_finder.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
 import { Guard } from './guard.ts';
@@ -65,6 +66,7 @@ export async function testWorker(o: Partial<Pad> & { oneFolder?: boolean } = {})
     pruneImagesAtPercent: 0,
     env: process.env,
     storage: async () => new Storage({ metadataHost: '127.0.0.1:1' }),
+    depot: () => openDepot(folder, { fetchCacheBytes: 0, storeRetryMs: MINUTE, log: pad.log }),
     ...given,
   };
   const launchDir = (id: number, inOne = oneFolder) => (inOne ? folder : join(folder, `launcher_${id}`));

@@ -24,6 +24,8 @@ export interface TestProxy extends AsyncDisposable {
   /** What was asked for, in order. */
   calls: string[];
   trouble(one: Trouble): void;
+  /** No more troubles. */
+  forget(): void;
   /** The most requests that were under way at once. */
   mostAtOnce(): number;
 }
@@ -79,6 +81,7 @@ export async function testProxy(upstream: string): Promise<TestProxy> {
     origin,
     calls,
     trouble: (one) => troubles.push({ ...one, left: one.times ?? 1 }),
+    forget: () => void troubles.splice(0),
     mostAtOnce: () => most,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

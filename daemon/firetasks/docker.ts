@@ -2,6 +2,7 @@
 import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { StoredByNewerRun } from '../../core/cloud/overwrite.ts';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';
 import {
@@ -21,7 +22,7 @@ import { Engine, isNotFound } from '../docker/engine.ts';
 import { type Image, provideImage } from '../docker/image.ts';
 import { LABELS, removeOthersOf } from '../docker/leftovers.ts';
 import { byteSize, memoryOf, shownSize } from '../docker/memory.ts';
-import { duration, mapPath, stampOf } from '../docker/paths.ts';
+import { duration, mapPath, objectName, stampOf } from '../docker/paths.ts';
 import { type Staged, Staging } from '../docker/staging.ts';
 import { verdictOf } from '../docker/verdict.ts';
 import { LoggedOutput } from '../lines.ts';
@@ -98,6 +99,14 @@ export const dockerTask: Firetask = {
       internalPrefix: task.internal_prefix,
       storagePrefix: task.storage_prefix,
       stamp: stampOf(new Date()),
+      owner: {
+        launchPad: flight.launchPad ? describeLaunchPad(flight.launchPad) : 'offline',
+        fwId: flight.fwId,
+        launchId: flight.launchId,
+        taskIndex: flight.taskIndex,
+      },
+      depot: await flight.depot(),
+      log: flight.log,
     });
     using budget = new Budget(task.timeout * SECOND);
     return await new Run(task, flight, engine, staging, budget).run();
@@ -134,22 +143,21 @@ class Run {
     let action: Partial<FWAction> | null = null;
     let failure: unknown = null;
     let captures: Captures | null = null;
+    let kept = false;
     try {
-      const pulling = this.#during('the image was being pulled', this.#provideImage());
-      const fetching = this.#during('inputs were being fetched', staging.fetchInputs(storage, this.#signal));
-      // Both at once; when one fails, the other is waited for, so that nothing writes into a folder that is going away.
-      const [image, inputs] = await Promise.allSettled([pulling, fetching]);
-      if (image.status === 'rejected') throw image.reason;
-      if (inputs.status === 'rejected') throw inputs.reason;
-      captures = await Captures.open(staging.outputs, this.#prologue());
-      await this.#during('the command ran', this.#runUntilDone(captures));
+      kept = await this.#takeKept(storage);
+      if (!kept) {
+        await this.#prepare(storage);
+        captures = await Captures.open(staging.outputs, this.#prologue());
+        await this.#during('the command ran', this.#runUntilDone(captures));
+      }
       action = await this.#writtenAction();
     } catch (thrown) {
       failure = this.#whyStopped() ?? thrown;
     }
     try {
-      captures ??= await Captures.open(staging.outputs, this.#prologue());
-      await captures.end(this.#epilogue(failure));
+      if (!kept) captures ??= await Captures.open(staging.outputs, this.#prologue());
+      await captures?.end(this.#epilogue(failure));
     } catch (thrown) {
       failure ??= new BorealisError(`The output could not be written: ${messageOf(thrown)}`, {
         cause: thrown,
@@ -168,6 +176,52 @@ class Run {
     // Of several DockerTasks in one Firework each has its own.
     const key = flight.taskIndex === 0 ? 'docker' : `docker_${flight.taskIndex}`;
     return { ...action, stored_data: { [key]: this.#provenance(), ...action?.stored_data } };
+  }
+
+  /** The image and the inputs, both at once. */
+  async #prepare(storage: Storage): Promise<void> {
+    const pulling = this.#during('the image was being pulled', this.#provideImage());
+    const fetching = this.#during(
+      'inputs were being fetched',
+      this.staging.fetchInputs(storage, this.#signal),
+    );
+    // When one fails, the other is waited for, so that nothing writes into a folder that is going away.
+    const [image, inputs] = await Promise.allSettled([pulling, fetching]);
+    if (image.status === 'rejected') throw image.reason;
+    if (inputs.status === 'rejected') throw inputs.reason;
+  }
+
+  /** Takes the outputs of an earlier run here that could not be stored then; true when there is nothing left to run. */
+  async #takeKept(storage: Storage): Promise<boolean> {
+    const { staging } = this;
+    if (!(await staging.hasKept())) return false;
+    await this.#during('the image was being pulled', this.#provideImage());
+    await this.#during('inputs were being looked for', staging.findInputs(storage, this.#signal));
+    const taken = await staging.takeKept(this.#madeFrom());
+    if (taken) this.flight.log.info('It ran here before, and its outputs were kept: they are stored now');
+    return taken;
+  }
+
+  /** What its outputs follow from, besides the inputs. */
+  #madeFrom(): string {
+    const { task } = this;
+    const { command, entrypoint, env, workdir, internal_prefix, storage_prefix, outputs, fwaction } = task;
+    const paths = { internal_prefix, storage_prefix, outputs, fwaction };
+    return JSON.stringify({ image: this.#image?.id, command, entrypoint, env, workdir, ...paths });
+  }
+
+  /** Outputs that could not be stored stay on this worker's disk. Returns the failure, which says where. */
+  async #keepOutputs(why: unknown): Promise<unknown> {
+    const { flight, staging } = this;
+    const failure = this.#whyStopped() ?? why;
+    if (flight.signal.aborted || why instanceof StoredByNewerRun) return failure;
+    const place = await staging.keepOutputs(this.#madeFrom());
+    const names = staging.outputs.map(
+      ({ sub }) => `gs://${staging.bucket}/${objectName(staging.prefix, sub)}`,
+    );
+    return failed(
+      `${messageOf(failure)}. The command succeeded; its outputs (${names.join(', ')}) are kept in ${place} on ${flight.hostName}. When this Firework is rerun there, they are stored without running it again: lpad rerun_fws -i ${flight.fwId}`,
+    );
   }
 
   /** What is being done when the time is up stays noted. */
@@ -367,7 +421,7 @@ class Run {
       else await this.staging.store(storage, logs, AbortSignal.timeout(STORE_LOG_WITHIN_MS));
       return failure;
     } catch (thrown) {
-      if (!failure) return this.#whyStopped() ?? thrown;
+      if (!failure) return await this.#keepOutputs(thrown);
       this.flight.log.warning(`The log of the failed task could not be stored: ${messageOf(thrown)}`);
       return failure;
     }
@@ -384,6 +438,8 @@ class Run {
       elapsed_secs: this.#elapsedSecs === null ? null : Number(this.#elapsedSecs.toFixed(3)),
       peak_memory_bytes: ended?.peakMemoryBytes ?? null,
       memory_limit_bytes: this.#memoryBytes ?? null,
+      bytes_in: this.staging.bytes.in,
+      bytes_out: this.staging.bytes.out,
     };
   }
 

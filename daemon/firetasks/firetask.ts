@@ -3,6 +3,7 @@ import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError } from '../../core/errors.ts';
 import type { Doc, FWAction, FWorker, LaunchPadSettings } from '../../core/launchpad/index.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Depot } from '../docker/depot.ts';
 import type { Guard } from '../guard.ts';
 
 /** What a Firetask knows of the rocket that it is part of. */
@@ -35,6 +36,8 @@ export interface Flight {
   /** Images that the worker pulled go when the Docker Engine's disk is this full; 0: never. */
   readonly pruneImagesAtPercent: number;
   storage(): Promise<Storage>;
+  /** What DockerTasks share on this worker's disk. */
+  depot(): Promise<Depot>;
 }
 
 /** A kind of task. `params` checks the parameters before `run`; keys that begin with `_` are FireWorks' own. */
