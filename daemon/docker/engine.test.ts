@@ -106,7 +106,7 @@ describe('refusals are told in the Engine’s own words', () => {
   test.each(cases)('%s', async (_, response, status, message) => {
     await using there = await engineThat((request) => (isPing(request) ? pong('1.41') : response));
     await using engine = await Engine.open({ DOCKER_HOST: there.host });
-    const thrown = await engine.request('GET', '/x').catch((e) => e);
+    const thrown = (await engine.request('GET', '/x').catch((e) => e)) as EngineError;
     expect(thrown).toBeInstanceOf(EngineError);
     expect([thrown.status, thrown.message, isNotFound(thrown)]).toEqual([status, message, status === 404]);
   });

@@ -26,7 +26,8 @@ export interface ImageWorld {
   env: Env;
   /** Images go when the Engine's disk is this full. 0: never. */
   pruneAtPercent?: number;
-  policy?: RetryPolicy;
+  /** How patient it is with a registry that is busy. */
+  policy?: Omit<RetryPolicy, 'retryable'>;
   /** How often a pull tells how far it is. */
   tellEveryMs?: number;
 }
@@ -41,8 +42,7 @@ const isPassing = (thrown: unknown) => PASSING.test(messageOf(thrown)) && !isFin
 const isFinal = (thrown: unknown) =>
   FINAL.test(messageOf(thrown)) && !/no such host|server misbehaving/i.test(messageOf(thrown));
 
-const BUSY: RetryPolicy = {
-  retryable: isPassing,
+const BUSY = {
   firstDelayMs: SECOND,
   longestDelayMs: 30 * SECOND,
   deadlineMs: 3 * MINUTE,
@@ -149,7 +149,7 @@ async function pullWithRetries(
   if (pruneAtPercent > 0) await prune(pruneAtPercent);
   const deadlineMs = here ? Math.min(policy.deadlineMs, WITH_IMAGE_HERE_MS) : policy.deadlineMs;
   const attempt = () =>
-    retry({ ...policy, deadlineMs }, () => pullOnce(engine, wanted, o), {
+    retry({ ...policy, retryable: isPassing, deadlineMs }, () => pullOnce(engine, wanted, o), {
       signal,
       onRetry: (thrown, ms) =>
         log.warning(
