@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
-import { CHECKS, type Finding } from '../doctor/checks.ts';
+import { CHECKS } from '../doctor/checks.ts';
+import type { Finding } from '../doctor/finding.ts';
 import { color, printJson, printLine } from '../output.ts';
 
 export const examples = [
@@ -12,7 +13,8 @@ const PAINT = { OK: color.green, FAIL: color.red, SKIP: color.dim };
 export default defineCommand({
   meta: {
     name: 'doctor',
-    description: 'checks project, credentials, bucket, LaunchPad and Docker, and says how to mend each',
+    description:
+      'checks credentials, project, API, permission, image, clock, bucket, LaunchPad, versions and Docker, and says how to mend each',
   },
   args: {
     l: {
@@ -22,6 +24,7 @@ export default defineCommand({
       description: 'LaunchPad file (as lpad finds it)',
     },
     bucket: { type: 'string', valueHint: 'NAME', description: 'bucket that your workflows use' },
+    family: { type: 'string', alias: 'f', default: 'fireworker', description: 'the image family of the VMs' },
     project: { type: 'string', valueHint: 'P', description: 'project, instead of the configured one' },
     zone: { type: 'string', valueHint: 'Z', description: 'zone, instead of the configured one' },
     json: { type: 'boolean', description: 'the findings as JSON' },
@@ -34,6 +37,7 @@ export default defineCommand({
       project: args.project,
       zone: args.zone,
       bucket: args.bucket,
+      family: args.family,
     };
     const findings: Finding[] = [];
     for (const check of CHECKS) {

@@ -1,41 +1,25 @@
 /** What doctor looks at. Each check says OK, FAIL or SKIP and, where something is wrong, how to mend it. */
 import { connect } from 'node:net';
-import { type Env, readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
-import { BorealisError, codeOf, messageOf } from '../../core/errors.ts';
-import {
-  describeLaunchPad,
-  findLaunchPadFile,
-  launchPadSettings,
-  readLaunchPadFile,
-} from '../../core/launchpad/index.ts';
-
-export interface Finding {
-  check: string;
-  result: 'OK' | 'FAIL' | 'SKIP';
-  /** What was found. */
-  text: string;
-  /** What to do about it. */
-  mend?: string;
-}
-
-export interface DoctorOptions {
-  env: Env;
-  cwd: string;
-  launchPadFile?: string;
-  project?: string;
-  zone?: string;
-  bucket?: string;
-}
-
-type Check = (o: DoctorOptions) => Finding | Promise<Finding>;
+import { readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
+import { codeOf, messageOf } from '../../core/errors.ts';
+import { clock } from './clock.ts';
+import { compute, image, versions } from './compute.ts';
+import { type Check, type DoctorOptions, type Finding, failed, within } from './finding.ts';
+import { launchPad } from './launchpad.ts';
 
 /** In the order in which they are told: later ones need what earlier ones check. */
-export const CHECKS: readonly Check[] = [project, zone, credentials, bucket, launchPad, docker];
-
-/** An error as a finding; its message says how to mend it. */
-function failed(check: string, thrown: unknown, mend?: string): Finding {
-  return { check, result: 'FAIL', text: messageOf(thrown).split('\n')[0] ?? '', ...(mend && { mend }) };
-}
+export const CHECKS: readonly Check[] = [
+  project,
+  zone,
+  credentials,
+  compute,
+  image,
+  clock,
+  bucket,
+  launchPad,
+  versions,
+  docker,
+];
 
 function project({ env, project }: DoctorOptions): Finding {
   try {
@@ -82,7 +66,6 @@ async function bucket(o: DoctorOptions): Promise<Finding> {
   if (!name) return { check, result: 'SKIP', text: 'name one to have it checked: --bucket NAME' };
   try {
     const { Storage } = await import('../../core/cloud/storage.ts');
-    const projectId = resolveProject({ flag: o.project, env: o.env });
     const storage = new Storage(endpoints);
     const exists = await within(15_000, storage.exists(name));
     if (exists) return { check, result: 'OK', text: `gs://${name}` };
@@ -94,38 +77,6 @@ async function bucket(o: DoctorOptions): Promise<Finding> {
     };
   } catch (thrown) {
     return failed(check, thrown);
-  }
-}
-
-async function launchPad(o: DoctorOptions): Promise<Finding> {
-  const check = 'LaunchPad';
-  try {
-    const file = findLaunchPadFile(o.launchPadFile, { ...o.env }, o.cwd);
-    const settings = launchPadSettings(file ? readLaunchPadFile(file) : {}, file ?? 'defaults');
-    const { LaunchPad } = await import('../../core/launchpad/launchpad.ts');
-    await using launchpad = await LaunchPad.open(settings, {
-      serverSelectionTimeoutMs: 4000,
-      appName: 'borealisctl doctor',
-    });
-    const where = `${describeLaunchPad(settings)} (${file ?? 'no LaunchPad file: the default'})`;
-    if (!(await launchpad.ids.findOne({}, { projection: { _id: 1 } })))
-      return {
-        check,
-        result: 'FAIL',
-        text: `${where} answers, but is no LaunchPad yet`,
-        mend: 'borealisctl lpad reset',
-      };
-    const indexes = await launchpad.fireworks.indexes().catch(() => []);
-    if (!indexes.some(({ key }) => 'fw_id' in key))
-      return {
-        check,
-        result: 'FAIL',
-        text: `${where} has no indexes: it is slow`,
-        mend: 'borealisctl lpad tuneup',
-      };
-    return { check, result: 'OK', text: where };
-  } catch (thrown) {
-    return failed(check, thrown, thrown instanceof BorealisError ? undefined : 'borealisctl lpad init');
   }
 }
 
@@ -181,13 +132,4 @@ export function dockerFinding(address: string, problem: unknown, asked: boolean)
     text: `no Docker Engine answers at ${address} (${code ?? messageOf(problem)})`,
     mend,
   };
-}
-
-/** The promise, or a failure after `ms`. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -101,7 +101,11 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
     port: o.port ?? 0,
     idleTimeout: 0,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: (request) => answer(request, router, faults, o.onCall),
+    async fetch(request) {
+      const response = await answer(request, router, faults, o.onCall);
+      response.headers.set('date', new Date().toUTCString());
+      return response;
+    },
   });
   const env: Record<string, string> = {
     STORAGE_EMULATOR_HOST: origin(),
