@@ -1,12 +1,14 @@
 /** DockerTask with a real Docker Engine, and a miniature Cloud Storage. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readEndpoints } from '../core/cloud/endpoints.ts';
 import { Storage } from '../core/cloud/storage.ts';
-import type { Doc } from '../core/launchpad/index.ts';
+import { type Doc, rerun } from '../core/launchpad/index.ts';
+import { silent } from '../core/log.ts';
 import { SECOND } from '../core/wait.ts';
+import { openDepot } from '../daemon/docker/depot.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { type TestWorker, testWorker, until } from '../daemon/test_worker.ts';
 import { type Gcp, startGcp } from '../sandbox/gcp/index.ts';
@@ -57,6 +59,10 @@ async function stored(name: string): Promise<Record<string, string>> {
     const text = Buffer.from(await storage.read('sandbox', object.name)).toString('latin1');
     found[object.name.slice(name.length + 1).replace(/\d{8}\.\d{6}_/, 'STAMP_')] = text;
   }
+  // Objects that stand for folders are told of empty ones alone.
+  const names = Object.keys(found);
+  for (const folder of names.filter((one) => one === '' || one.endsWith('/')))
+    if (names.some((one) => one !== folder && one.startsWith(folder))) delete found[folder];
   return found;
 }
 
@@ -150,12 +156,12 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
         outputs: ['/wc/ran', '>>/wc/log'],
       });
       expect(await fly(one)).toBe(
-        'DockerTaskError: Cannot fetch gs://sandbox/missing/none: there is no such object; Cannot fetch gs://sandbox/missing/sub/none2: there is no such object',
+        'DockerTaskError: gs://sandbox/missing/none is not in storage; gs://sandbox/missing/sub/none2 is not in storage',
       );
       const objects = await stored('missing');
       expect(Object.keys(objects)).toEqual(['STAMP_log', 'there']);
       expect(objects.STAMP_log).toMatch(
-        /FAILED TASK: missing, elapsed --- .*gs:\/\/sandbox\/missing\/none: /,
+        /FAILED TASK: missing, elapsed --- .*gs:\/\/sandbox\/missing\/none is not in storage/,
       );
     },
     LIMIT,
@@ -345,6 +351,52 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
       expect(await fly(task('idle', 'true', { fwaction: '/wc/action.json' }))).toBe(
         'DockerTaskError: The container wrote no FWAction to /wc/action.json',
       );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'outputs that cannot be stored stay on the worker; a rerun there stores them without running the command again',
+    async () => {
+      const depotDir = await mkdtemp(join(tmpdir(), 'depot-'));
+      const log = silent;
+      const depot = await openDepot(depotDir, { fetchCacheBytes: 0, storeRetryMs: 100, log });
+      const briefly = { retryable: () => true, firstDelayMs: 1, longestDelayMs: 1, deadlineMs: 10 };
+      const impatient = new Storage(readEndpoints(gcp.env), { policy: briefly });
+      await using worker = await testWorker({
+        env: { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: '/nowhere' },
+        storage: async () => impatient,
+        depot: async () => depot,
+      });
+      try {
+        const command = 'cat /proc/sys/kernel/random/uuid > /wc/out/once; echo said';
+        await worker.add([task('kept', command, { outputs: ['/wc/out/', '>>/wc/run.log'] })]);
+        gcp.faults.add({ service: 'storage', match: 'POST', status: 503, times: 1000 });
+        expect(await worker.fly()).toBe('fizzled');
+        gcp.faults.clear();
+        const { _exception } = (await worker.storedData(1)) as { _exception: { _stacktrace: string } };
+        const place = join(depotDir, 'unstored');
+        const why = _exception._stacktrace;
+        expect(why).toContain('Cannot store gs://sandbox/kept/');
+        expect(why).toContain(`kept in ${place}/fw_1_0_`);
+        expect(why).toContain('lpad rerun_fws -i 1');
+        const [kept] = await readdir(place);
+        const once = await readFile(join(place, kept as string, 'outputs', 'out', 'once'), 'utf8');
+        await rerun(worker.launchpad, 1);
+        expect(await worker.fly()).toBe('completed');
+        const objects = await stored('kept');
+        expect(Object.keys(objects)).toEqual(['STAMP_run.log', 'out/once']);
+        expect(objects['out/once']).toBe(once);
+        expect(objects['STAMP_run.log']).toContain('SUCCESSFUL TASK: kept');
+        expect(await readdir(place)).toEqual([]);
+        // Nothing is kept any more: it runs again.
+        await rerun(worker.launchpad, 1);
+        expect(await worker.fly()).toBe('completed');
+        expect((await stored('kept'))['out/once']).not.toBe(once);
+      } finally {
+        gcp.faults.clear();
+        await rm(depotDir, { recursive: true });
+      }
     },
     LIMIT,
   );
