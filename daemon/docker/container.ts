@@ -123,13 +123,15 @@ async function live(
       const outOfMemory = state !== null && (state.OOMKilled || (await sawOutOfMemory(engine, id, state)));
       over.abort();
       const seen = await peak;
+      const stoppedBy = await stopping.by();
+      const killedByOthers = exitCode === 137 && stoppedBy === null && !outOfMemory;
       return {
         exitCode: exitCode ?? (state && (await survivesEngine(engine)) ? state.ExitCode : null),
-        stoppedBy: await stopping.by(),
+        stoppedBy,
         outOfMemory,
         // What grew too fast to be seen had all that it may have.
         peakMemoryBytes: outOfMemory && memoryBytes ? Math.max(seen ?? 0, memoryBytes) : seen,
-        removed: state === null,
+        removed: state === null || (killedByOthers && (await vanishes(engine, id))),
       };
     }
   } finally {
@@ -212,6 +214,15 @@ async function stateOf(engine: Engine, id: string): Promise<State | null> {
       { cause: thrown },
     );
   }
+}
+
+/** Who removes a container kills it first: that it goes is seen a moment after its end. */
+async function vanishes(engine: Engine, id: string): Promise<boolean> {
+  for (let looks = 0; looks < 10; looks++) {
+    if ((await stateOf(engine, id)) === null) return true;
+    await sleep(100);
+  }
+  return false;
 }
 
 /**

@@ -48,7 +48,7 @@ const stats = z.looseObject({
 });
 
 const FIRST_LOOK_MS = 50;
-const LOOK_EVERY_MS = 1000;
+const LOOK_EVERY_MS = 500;
 
 /**
  * Looks at a running container's memory until `signal` aborts, often at first, for many are over soon. Returns the most that it
