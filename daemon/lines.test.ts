@@ -29,6 +29,28 @@ describe('lines', () => {
     expect(linesOf(['abcdefgh\nij'], 3)).toEqual(['abc', 'def', 'gh', 'ij']);
     expect(linesOf(['abcd', 'efgh'], 3)).toEqual(['abc', 'def', 'gh']);
     expect(linesOf(['abc\n'], 3)).toEqual(['abc']);
+    // Not within a character, when there is one.
+    expect(linesOf(['aλλ\nλλ', 'λ'], 4)).toEqual(['aλ', 'λ', 'λλ', 'λ']);
+    expect(linesOf([[0x80, 0x80, 0x80, 0x80, 0x80]], 2).join('')).toBe('\ufffd'.repeat(5));
+  });
+
+  test('a short line keeps nothing in memory of what came with it', () => {
+    const lines = new Lines();
+    const chunk = Buffer.concat([
+      Buffer.from('a short line\n'),
+      Buffer.alloc(60_000, 'x'),
+      Buffer.from('\n'),
+    ]);
+    const kept: string[] = [];
+    const round = () => {
+      for (let i = 0; i < 2000; i++)
+        for (const line of lines.push(chunk)) if (line.length < 20) kept.push(line);
+      Bun.gc(true);
+      return process.memoryUsage.rss();
+    };
+    const before = round();
+    expect(round() - before).toBeLessThan(60e6);
+    expect(kept.length).toBe(4000);
   });
 
   test('output without line ends is not gathered', () => {

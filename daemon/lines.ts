@@ -3,39 +3,68 @@ import type { Logger } from '../core/log.ts';
 
 /**
  * Takes bytes as they come and gives back whole lines. Bytes that are no UTF-8 become U+FFFD; a line that is longer than
- * `longest` characters comes in pieces, so that output without line ends is never gathered.
+ * `longest` bytes comes in pieces, so that output without line ends is never gathered.
+ *
+ * Each line is decoded alone: a part of a larger string would keep all of that in memory as long as it waits in a log's queue.
  */
 export class Lines {
-  readonly #decoder = new TextDecoder();
-  #held = '';
+  #held: Buffer[] = [];
+  #heldBytes = 0;
 
   constructor(readonly longest = 64 * 1024) {}
 
   *push(bytes: Uint8Array): Generator<string> {
-    this.#held += this.#decoder.decode(bytes, { stream: true });
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let start = 0;
-    for (let end = this.#held.indexOf('\n'); end >= 0; end = this.#held.indexOf('\n', start)) {
-      yield* this.#pieces(this.#held.slice(start, end).replace(/\r$/, ''));
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+      const line = yield* this.#pieces(this.#take(chunk.subarray(start, end)));
+      yield line.toString('utf8', 0, line.at(-1) === CR ? line.length - 1 : line.length);
       start = end + 1;
     }
-    this.#held = this.#held.slice(start);
-    while (this.#held.length > this.longest) {
-      yield this.#held.slice(0, this.longest);
-      this.#held = this.#held.slice(this.longest);
-    }
+    this.#hold(chunk.subarray(start));
+    if (this.#heldBytes > this.longest) this.#hold(yield* this.#pieces(this.#take()));
   }
 
   /** What is left when the stream has ended: a line without its end. */
   *end(): Generator<string> {
-    this.#held += this.#decoder.decode();
-    if (this.#held) yield* this.#pieces(this.#held);
-    this.#held = '';
+    if (this.#heldBytes > 0) yield (yield* this.#pieces(this.#take())).toString();
   }
 
-  *#pieces(line: string): Generator<string> {
-    for (let from = 0; from === 0 || from < line.length; from += this.longest)
-      yield line.slice(from, from + this.longest);
+  /** Gives back the last piece of a line, when those before it have come. */
+  *#pieces(line: Buffer): Generator<string, Buffer> {
+    let from = 0;
+    while (line.length - from > this.longest) {
+      const end = Math.max(from + 1, characterEnd(line, from + this.longest));
+      yield line.toString('utf8', from, end);
+      from = end;
+    }
+    return line.subarray(from);
   }
+
+  #hold(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    // A copy: whoever brought it may use its memory again.
+    this.#held.push(Buffer.from(bytes));
+    this.#heldBytes += bytes.length;
+  }
+
+  /** What is held, and what comes after it. */
+  #take(bytes?: Buffer): Buffer {
+    if (bytes && this.#held.length === 0) return bytes;
+    const all = Buffer.concat(bytes ? [...this.#held, bytes] : this.#held);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return all;
+  }
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** The last place up to `end` that is not within a character of UTF-8, which has four bytes at most. */
+function characterEnd(bytes: Buffer, end: number): number {
+  for (let at = end; at > 0 && at > end - 4; at--) if (((bytes[at] ?? 0) & 0xc0) !== 0x80) return at;
+  return end;
 }
 
 /** A task's output in the log. Empty lines are left out: they only confuse whoever reads a log of many machines. */
