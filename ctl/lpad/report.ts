@@ -47,8 +47,12 @@ export async function report(
     .collection(o.collection)
     .aggregate([
       { $match: match },
-      { $project: { state: 1, key: dateKey(`$${field}`, INTERVALS[o.interval]) } },
-      { $group: { _id: { state: '$state', key: '$key' }, count: { $sum: 1 } } },
+      {
+        $group: {
+          _id: { state: '$state', key: dateKey(`$${field}`, INTERVALS[o.interval]) },
+          count: { $sum: 1 },
+        },
+      },
     ]);
   const counts: { key: string; state: State; count: number }[] = [];
   for await (const { _id, count } of found)

@@ -28,6 +28,9 @@ interface Statements {
   point: Statement;
   up: Statement;
   down: Statement;
+  /** The same with the documents. */
+  readUp: Statement;
+  readDown: Statement;
   count: Statement;
 }
 
@@ -49,6 +52,21 @@ export interface Stored {
 interface Row {
   rid: number;
   bytes: Uint8Array;
+}
+
+interface Key {
+  key: Uint8Array;
+  rid: number;
+}
+
+/** So many documents are read at once, and no more of these bytes. */
+const LARGEST_PAGE = { documents: 1024, bytes: 4 * 1024 * 1024 };
+
+/** How many documents to read next, after a full page of these. */
+function nextPage(page: readonly Row[]): number {
+  const bytes = page.reduce((sum, row) => sum + row.bytes.length, 0) / page.length;
+  const fits = Math.floor(LARGEST_PAGE.bytes / bytes);
+  return Math.max(1, Math.min(page.length * 4, LARGEST_PAGE.documents, fits));
 }
 
 /** Counts of what was looked at, for tests and `explain`: proof that a query does not scan. */
@@ -178,7 +196,7 @@ export class Collection {
   /** All documents in the order of their insertion, read page by page so that writes between pages do no harm. */
   *scan(backwards = false): Generator<Stored> {
     let from = backwards ? Number.MAX_SAFE_INTEGER : 0;
-    for (let size = 32; ; size = Math.min(size * 4, 1024)) {
+    for (let size = 32; ; ) {
       const page = (backwards ? this.#pageBack : this.#page).all(from, size) as Row[];
       for (const { rid, bytes } of page) {
         this.work.docsExamined++;
@@ -186,6 +204,7 @@ export class Collection {
       }
       if (page.length < size) return;
       from = (page.at(-1) as Row).rid;
+      size = nextPage(page);
     }
   }
 
@@ -200,25 +219,43 @@ export class Collection {
 
   /** The documents whose key in `index` lies in [from, to), in the order of the keys (or against it). */
   *range(index: Index, from: Uint8Array, to: Uint8Array, reverse: boolean): Generator<Stored> {
+    const { sql } = index;
     let [key, rid] = reverse ? [to, -1] : [from, -1];
-    for (let size = 16; ; size = Math.min(size * 4, 1024)) {
+    // Few are asked for most often, and may be at hand. Many are read together with their keys.
+    const few = 16;
+    const first = (
+      reverse ? sql.down.all(key, key, rid, from, few) : sql.up.all(key, key, rid, to, few)
+    ) as Key[];
+    for (const row of first) {
+      this.work.keysExamined++;
+      const stored = this.get(row.rid);
+      if (stored) yield stored;
+    }
+    let last = first.at(-1);
+    for (let size = few, full = first.length === few; full && last; ) {
+      [key, rid] = [last.key, last.rid];
       const rows = (
-        reverse ? index.sql.down.all(key, key, rid, from, size) : index.sql.up.all(key, key, rid, to, size)
-      ) as { key: Uint8Array; rid: number }[];
+        reverse ? sql.readDown.all(key, key, rid, from, size) : sql.readUp.all(key, key, rid, to, size)
+      ) as (Key & Row)[];
       for (const row of rows) {
         this.work.keysExamined++;
-        const stored = this.get(row.rid);
-        if (stored) yield stored;
+        this.work.docsExamined++;
+        yield { rid: row.rid, document: new Doc(row.bytes) };
       }
-      if (rows.length < size) return;
-      const last = rows.at(-1) as { key: Uint8Array; rid: number };
-      key = last.key;
-      rid = last.rid;
+      last = rows.at(-1);
+      full = rows.length === size;
+      if (full) size = nextPage(rows);
     }
   }
 
   addIndex(id: number, spec: IndexSpec, multikey: boolean): Index {
     const table = `idx_${id}`;
+    // `(key, rid) > (a, b)` written out: SQLite then uses the primary key for both bounds.
+    const up = 'WHERE i.key >= ? AND (i.key, i.rid) > (?, ?) AND i.key < ? ORDER BY i.key, i.rid LIMIT ?';
+    const down =
+      'WHERE i.key <= ? AND (i.key, i.rid) < (?, ?) AND i.key >= ? ORDER BY i.key DESC, i.rid DESC LIMIT ?';
+    const keys = `SELECT i.key, i.rid FROM ${table} i`;
+    const read = `SELECT i.key, i.rid, d.doc AS bytes FROM ${table} i CROSS JOIN docs_${this.id} d ON d.rid = i.rid`;
     const index: Index = {
       ...spec,
       id,
@@ -229,13 +266,10 @@ export class Collection {
         deleteKey: this.sqlite.query(`DELETE FROM ${table} WHERE key = ? AND rid = ?`),
         findKey: this.sqlite.query(`SELECT rid FROM ${table} WHERE key = ? AND rid <> ? LIMIT 1`),
         point: this.sqlite.query(`SELECT rid FROM ${table} WHERE key = ?`),
-        // `(key, rid) > (a, b)` written out: SQLite then uses the primary key for both bounds.
-        up: this.sqlite.query(
-          `SELECT key, rid FROM ${table} WHERE key >= ? AND (key, rid) > (?, ?) AND key < ? ORDER BY key, rid LIMIT ?`,
-        ),
-        down: this.sqlite.query(
-          `SELECT key, rid FROM ${table} WHERE key <= ? AND (key, rid) < (?, ?) AND key >= ? ORDER BY key DESC, rid DESC LIMIT ?`,
-        ),
+        up: this.sqlite.query(`${keys} ${up}`),
+        down: this.sqlite.query(`${keys} ${down}`),
+        readUp: this.sqlite.query(`${read} ${up}`),
+        readDown: this.sqlite.query(`${read} ${down}`),
         count: this.sqlite.query(
           `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
         ),

@@ -66,7 +66,7 @@ export function typeOf(value: unknown): number {
   return 3;
 }
 
+const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number, name]));
+
 export const typeName = (value: unknown): string =>
-  value === undefined
-    ? 'missing'
-    : (Object.entries(TYPES).find(([, number]) => number === typeOf(value))?.[0] ?? 'object');
+  value === undefined ? 'missing' : (NAMES.get(typeOf(value)) ?? 'object');
