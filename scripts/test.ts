@@ -185,6 +185,14 @@ await provide(
   [
     { program: 'docker-registry', package: 'docker-registry', why: 'tests of image pulls are skipped' },
     { program: '/usr/bin/busybox', package: 'busybox-static', why: 'tests of DockerTask are skipped' },
+    { program: 'packer', package: 'packer', why: "the disk image's template is not validated" },
+    { program: 'shellcheck', package: 'shellcheck', why: "the disk image's script is not checked" },
+    { program: 'qemu-aarch64-static', package: 'qemu-user-static', why: 'binaries for arm64 are not tried' },
+    {
+      program: '/usr/aarch64-linux-gnu',
+      package: 'libc6-arm64-cross',
+      why: 'binaries for arm64 are not tried',
+    },
     { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
     { program: 'systemd-analyze', package: 'systemd', why: 'the unit file is not verified' },
     ...DEBIAN_ROOT_NEEDS,
