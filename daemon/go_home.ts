@@ -1,7 +1,17 @@
+import { isPassing } from '../core/cloud/api_error.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { SECOND, sleep } from '../core/wait.ts';
+import type { RetryPolicy } from '../core/retry.ts';
+import { MINUTE, SECOND, sleep, unlessAborted } from '../core/wait.ts';
 import type { Cloud } from './cloud.ts';
+
+/** A VM that is not deleted costs money, and its worker has nothing else to do. */
+const DELETION: RetryPolicy = {
+  retryable: isPassing,
+  firstDelayMs: 500,
+  longestDelayMs: MINUTE,
+  deadlineMs: 24 * 60 * MINUTE,
+};
 
 /**
  * The last thing a worker does: its VM deletes itself, unless somebody is at work on it (`stay`: --development, Ctrl-C, or
@@ -27,8 +37,10 @@ export async function goHome(o: {
     if (await o.stay()) return;
   }
   o.log.info(`Deleting this VM, ${instance.name}`);
+  const deletion = o.cloud.compute().requestDelete(instance.name, DELETION);
   try {
-    await o.cloud.compute().requestDelete(instance.name);
+    // One that is told to stop while it insists leaves it to whoever told it.
+    await (o.hastened.aborted ? deletion : unlessAborted(o.hastened, deletion));
   } catch (thrown) {
     o.log.error(
       `${messageOf(thrown)} Delete it by hand: gcloud compute instances delete ${instance.name} --zone ${instance.zone}`,
