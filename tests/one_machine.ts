@@ -33,7 +33,7 @@ export interface OneMachine extends AsyncDisposable {
   /** A connection for looking at what is stored. */
   readonly launchpad: LaunchPad;
   /** Runs a program to its end, in the folder unless `cwd` names another. */
-  run(argv: readonly string[], o?: { cwd?: string }): Promise<Ran>;
+  run(argv: readonly string[], o?: { cwd?: string; env?: Record<string, string> }): Promise<Ran>;
   /** Runs one of our `lpad` commands; throws when it fails. */
   lpad(...words: string[]): Promise<string>;
   /** Adds a workflow file with this content. */
@@ -91,7 +91,7 @@ export async function oneMachine(): Promise<OneMachine> {
     async run(argv, o = {}) {
       const child = Bun.spawn([...argv], {
         cwd: o.cwd ?? folder,
-        env,
+        env: { ...env, ...o.env },
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',

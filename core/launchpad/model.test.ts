@@ -63,7 +63,7 @@ test('a worker in a launch, and its query', () => {
   expect(fworkerDoc(worker)).toEqual({
     name: 'w',
     category: ['a', 'b'],
-    query: '{"spec.k":{"$gt":1}}',
+    query: '{"spec.k": {"$gt": 1}}',
     env: { db: 'x' },
   });
   const query = fworkerQuery(worker) as Doc & { $and: Doc[] };

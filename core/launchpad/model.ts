@@ -2,6 +2,7 @@
 import type { ObjectId } from 'bson';
 import { z } from 'zod';
 import { BorealisError } from '../errors.ts';
+import { toJson } from './json.ts';
 import { type Doc, isDoc } from './values.ts';
 
 export const STATES = [
@@ -100,7 +101,7 @@ export function fworkerDoc(fworker: FWorker): Doc {
   return {
     name: fworker.name,
     category: fworker.category,
-    query: JSON.stringify(fworker.query),
+    query: toJson(fworker.query),
     env: fworker.env,
   };
 }
