@@ -43,17 +43,15 @@ export async function report(
     // Workflows have BSON dates, the others strings.
     match[field] = { $gte: o.collection === 'workflows' ? start : isoTime(start) };
   }
-  const found = launchpad.db
-    .collection(o.collection)
-    .aggregate([
-      { $match: match },
-      {
-        $group: {
-          _id: { state: '$state', key: dateKey(`$${field}`, INTERVALS[o.interval]) },
-          count: { $sum: 1 },
-        },
+  const found = launchpad.db.collection(o.collection).aggregate([
+    { $match: match },
+    {
+      $group: {
+        _id: { state: '$state', key: dateKey(`$${field}`, INTERVALS[o.interval]) },
+        count: { $sum: 1 },
       },
-    ]);
+    },
+  ]);
   const counts: { key: string; state: State; count: number }[] = [];
   for await (const { _id, count } of found)
     counts.push({ key: String(_id.key), state: _id.state as State, count: Number(count) });
