@@ -109,7 +109,11 @@ export const SETTINGS = {
     default: 'INFO',
     about: 'how much the console shows',
   },
-  logdir: { schema: text, default: undefined, about: 'a folder for a copy of the console log' },
+  logdir: {
+    schema: text,
+    default: undefined,
+    about: 'a folder for fireworker.log: INFO and more, whatever the console shows',
+  },
   quit: {
     schema: z.enum(['soon', 'when-idle', '']),
     default: '',

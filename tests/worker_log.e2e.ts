@@ -118,14 +118,20 @@ describe('one rocket', () => {
       expect(await worker.process.exited).toBe(0);
       const again = await start('one-rocket', { argv: ['--once'] });
       expect(await again.process.exited).toBe(0);
-      // What docs/fleets.md says to ask for.
       const ask = (query: string) => listLogs('sandbox', readEndpoints(sandbox.env), query, 1000);
-      const mine = await ask(`labels.worker="one-rocket" AND labels.fw_id="${first}"`);
+      const launch = await launchpad.launches.findOne({ fw_id: first });
+      const page = await readFile(join(import.meta.dir, '../docs/fleets.md'), 'utf8');
+      const query = /```text\n(logName[^`]*)```/.exec(page)?.[1] ?? '';
+      const mine = await ask(
+        query
+          .replace('demo-[0-9]+', 'one-rocket')
+          .replace('"12"', `"${first}"`)
+          .replace('"3"', `"${launch?.launch_id}"`),
+      );
       expect(mine.map(({ message }) => message).join('\n')).toMatch(
         /^Running Firework \d+ 'align' in \S+\n(.*\n)*reading\n(.*\n)*Firework \d+ 'align' is COMPLETED/m,
       );
       const { labels } = mine.find(({ message }) => message === 'odd') as (typeof mine)[0];
-      const launch = await launchpad.launches.findOne({ fw_id: first });
       expect(labels).toEqual({
         worker: 'one-rocket',
         fw_id: String(first),
