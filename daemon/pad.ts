@@ -14,8 +14,11 @@ import {
   plainDoc,
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
-import type { Cloud } from './cloud.ts';
+
+XX;
+
 import { type Depot, openDepot } from './docker/depot.ts';
+import { clearLeftovers } from './docker/leftovers.ts';
 import type { Pad } from './flight.ts';
 import { Guard } from './guard.ts';
 import type { WorkerSettings } from './settings.ts';
@@ -41,6 +44,9 @@ export async function openPad(o: {
   });
   await mkdir(folder, { recursive: true });
   const guard = await Guard.start(folder, o.stopping.hastened);
+  const where = describeLaunchPad(settings.launchpad);
+  const own = { launchpad: where, worker: fworker.name, host: cloud.hostName };
+  const clearing = clearLeftovers(process.env, own, log);
   let storage: Storage | null = null;
   let depot: Promise<Depot> | null = null;
   return {
@@ -56,7 +62,7 @@ export async function openPad(o: {
     graceMs: o.stopping.times.graceMs,
     pruneImagesAtPercent: settings.pruneImagesAtPercent,
     env: process.env,
-    where: describeLaunchPad(settings.launchpad),
+    where,
     launchDir: (launchId) => join(folder, `launcher_${launchId}`),
     async storage() {
       storage ??= new Storage(cloud.endpoints, { log });
@@ -64,6 +70,7 @@ export async function openPad(o: {
     },
     depot: () => (depot ??= openDepot(resolve('.'), { ...settings, log })),
     async [Symbol.asyncDispose]() {
+      await clearing;
       await guard[Symbol.asyncDispose]();
       await launchpad.close();
     },

@@ -12,13 +12,13 @@ export interface Firetask {
 
 const task = (name: string, params: object): Firetask => ({ _fw_name: name, ...params });
 
-/** A command in a container; inputs come from Cloud Storage, outputs go there. docs/workflows.md says more. */
+/** A command in a container; inputs come from Cloud Storage, outputs go there. docs/docker-task.md says more. */
 export interface DockerTaskParams {
   /** For logs. */
   name: string;
   /** Without a tag: `latest`. */
   image: string;
-  /** A list of words, or one text that is split as a shell splits words: no variables, no pipes. */
+  /** A list of words, or a command line for the image's shell; with an entrypoint its words are that one's arguments. */
   command: string | readonly (string | number)[];
   /** An absolute path in the container; every input and output lies below it. */
   internal_prefix: string;
@@ -34,6 +34,26 @@ export interface DockerTaskParams {
   pull?: 'always' | 'missing' | 'never';
   /** A file below `internal_prefix` to which the command writes its FWAction, in JSON. */
   fwaction?: string | null;
+  /** Environment variables. */
+  env?: Readonly<Record<string, string | number | boolean>> | null;
+  /** The folder in the container that the command starts in. */
+  workdir?: string | null;
+  /** Instead of the image's own: words, or a text that is split into words; empty for none. */
+  entrypoint?: string | readonly (string | number)[] | null;
+  /** The most memory it may have, as `512m` or `2g`; a number is bytes. */
+  memory?: number | string | null;
+  /** How many CPUs it may use; 0.5 is half of one. */
+  cpus?: number | null;
+  /** All GPUs of the VM, so many, or these. */
+  gpus?: 'all' | number | readonly string[] | null;
+  /** The size of /dev/shm, as `memory`. */
+  shm_size?: number | string | null;
+  /** `none`, `host`, or a network of the Docker Engine. */
+  network?: string | null;
+  /** How often a command that fails is run again. */
+  retries?: number | null;
+  /** How often a command that had too little memory is run again with twice as much, alone on its VM. */
+  retry_on_oom?: number | null;
 }
 
 /** Runs a command in a container. It has the name that it has in Python: `{{borealis.docker_task.DockerTask}}`. */

@@ -5,9 +5,11 @@
  */
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { SECOND } from '../../core/wait.ts';
 import { removeContainer } from './container.ts';
-import type { Engine } from './engine.ts';
+import { Engine, type Env, engineAddress } from './engine.ts';
 
 export const LABELS = {
   launchpad: 'borealis.launchpad',
@@ -59,6 +61,26 @@ export const removeLeftovers = (
     { [LABELS.launchpad]: own.launchpad, [LABELS.worker]: own.worker, [LABELS.host]: own.host },
     { ...o, dead: (labels) => !existsSync(labels[LABELS.guard] ?? '') },
   );
+
+/** A worker that starts does not wait long for an Engine that it may never need. */
+const CLEAR_WITHIN_MS = 20 * SECOND;
+
+/** The same when a worker starts. Where there is no Engine, nothing can be left; what else goes wrong the first task will tell. */
+export async function clearLeftovers(
+  env: Env,
+  own: { launchpad: string; worker: string; host: string },
+  log: Logger,
+): Promise<void> {
+  try {
+    const { socketPath } = engineAddress(env.DOCKER_HOST, env);
+    if (socketPath && !existsSync(socketPath)) return;
+    const signal = AbortSignal.timeout(CLEAR_WITHIN_MS);
+    await using engine = await Engine.open(env, signal);
+    await removeLeftovers(engine, own, { log, signal });
+  } catch (thrown) {
+    log.debug(`What an earlier life of this worker may have left was not looked for: ${messageOf(thrown)}`);
+  }
+}
 
 /** What runs for this Firework on this Engine: whose worker that was has lost it. */
 export const removeOthersOf = (
