@@ -14,9 +14,7 @@ import {
   plainDoc,
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
-
-XX;
-
+import type { Cloud } from './cloud.ts';
 import { type Depot, openDepot } from './docker/depot.ts';
 import { clearLeftovers } from './docker/leftovers.ts';
 import type { Pad } from './flight.ts';
