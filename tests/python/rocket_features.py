@@ -2,7 +2,6 @@
 
     python rocket_features.py PORT cases.json     of each case: its workflows into the databases theirs_N and ours_N, then its
                                                   steps on theirs, in the folder theirs/N
-    python rocket_features.py PORT offline DB     reserves a Firework and prepares this folder, as qlaunch does
 """
 
 import json
@@ -12,7 +11,6 @@ import traceback
 
 from fireworks import FWorker, LaunchPad, Workflow
 from fireworks.core.rocket_launcher import rapidfire
-from fireworks.queue.queue_launcher import setup_offline_job
 from fireworks.scripts.lpad_run import lpad
 
 PORT = int(sys.argv[1])
@@ -40,12 +38,6 @@ def run(case, number):
 
 
 def main(what):
-    if what == "offline":
-        pad = pad_of(sys.argv[3])
-        firework, launch_id = pad.reserve_fw(FWorker(name="queue"), os.getcwd())
-        setup_offline_job(pad, firework, launch_id)
-        print(firework.fw_id)
-        return
     here = os.getcwd()
     with open(what) as file:
         cases = json.load(file)
