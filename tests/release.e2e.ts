@@ -1,7 +1,7 @@
 /** A release: made twice of the same commit it is the same, byte by byte; and what is in it runs where it should. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MINUTE } from '../core/wait.ts';
@@ -10,17 +10,27 @@ import { run } from './run.ts';
 const root = resolve(import.meta.dir, '..');
 
 let folder: string;
+let checkout: string;
 let first: string;
 /** As in the files' names. */
 let version: string;
 
-const release = (outdir: string, ...flags: string[]) =>
-  run([process.execPath, join(root, 'scripts', 'release.ts'), '--outdir', outdir, ...flags], { cwd: folder });
+/** A clone of the checkout of its own, where nobody commits meanwhile. */
+async function clone(from: string, name: string): Promise<string> {
+  const checkout = join(folder, name);
+  await run(['git', 'clone', '-q', from, checkout]);
+  await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'));
+  return checkout;
+}
+
+const release = (checkout: string, outdir: string, ...flags: string[]) =>
+  run([process.execPath, join(checkout, 'scripts', 'release.ts'), '--outdir', outdir, ...flags]);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'release-'));
   first = join(folder, 'first');
-  const said = await release(first);
+  checkout = await clone(root, 'checkout');
+  const said = await release(checkout, first);
   version = /^Borealis (\S+)$/m.exec(said)?.[1] ?? '';
 }, 6 * MINUTE);
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -46,8 +56,8 @@ test('it is all there, with right checksums, and nothing is left of its making',
 });
 
 test('its version is that of package.json, and tells the commit unless that is tagged', async () => {
-  const { version: next } = await Bun.file(join(root, 'package.json')).json();
-  const hash = (await run(['git', 'rev-parse', '--short', 'HEAD'], { cwd: root })).trim();
+  const { version: next } = await Bun.file(join(checkout, 'package.json')).json();
+  const hash = (await run(['git', 'rev-parse', '--short', 'HEAD'], { cwd: checkout })).trim();
   expect([next, `${next}-dev.g${hash}`]).toContain(version.replace(/-dev\.\d+\./, '-dev.'));
 });
 
@@ -72,7 +82,7 @@ test.skipIf(process.platform !== 'linux' || process.arch !== 'x64')(
     expect(await says('fireworker')).toBe(`fireworker ${version}\n`);
     expect(await says('lpad')).toBe(`lpad (Borealis) v${version}\n`);
     expect(await Bun.file(await unpacked('linux-x64', 'fireworker.service')).text()).toBe(
-      await run(['git', 'show', 'HEAD:systemd/fireworker.service'], { cwd: root }),
+      await run(['git', 'show', 'HEAD:systemd/fireworker.service'], { cwd: checkout }),
     );
   },
 );
@@ -139,7 +149,7 @@ test('the SBOM names what is inside, and not what only builds and tests it', asy
     /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/,
   );
   const components = sbom.components as Component[];
-  const text = await run(['git', 'show', 'HEAD:package.json'], { cwd: root });
+  const text = await run(['git', 'show', 'HEAD:package.json'], { cwd: checkout });
   const { dependencies, devDependencies } = JSON.parse(text) as Record<string, Record<string, string>>;
   const listed = components.map(({ name, version }) => `${name}@${version}`);
   expect(listed).toEqual(
@@ -150,7 +160,7 @@ test('the SBOM names what is inside, and not what only builds and tests it', asy
 });
 
 test('a platform that is not known is told, with those that are', async () => {
-  await expect(release(join(folder, 'none'), '--only', 'linux-mips')).rejects.toThrow(
+  await expect(release(checkout, join(folder, 'none'), '--only', 'linux-mips')).rejects.toThrow(
     'error: --only linux-mips: known are linux-x64, linux-arm64, macos-x64, macos-arm64',
   );
 });
