@@ -425,14 +425,14 @@ describe(`as Python’s rapidfire${why}`, () => {
   beforeAll(async () => {
     if (!python) return;
     machine = await oneMachine();
-    await writeFile(
-      join(machine.folder, 'FW_config.yaml'),
-      'ADD_USER_PACKAGES: [features]\nSORT_FWS: FIFO\nROCKET_STREAM_LOGLEVEL: CRITICAL\n',
-    );
+    // FireWorks looks for its settings where it is started.
+    const config = 'ADD_USER_PACKAGES: [features]\nSORT_FWS: FIFO\nROCKET_STREAM_LOGLEVEL: CRITICAL\n';
+    await writeFile(join(machine.folder, 'FW_config.yaml'), config);
     for (const side of ['theirs', 'ours'])
       for (const [i, { worker = {} }] of CASES.entries()) {
         const folder = join(machine.folder, side, String(i));
         await mkdir(join(folder, 'place'), { recursive: true });
+        if (side === 'ours') await writeFile(join(folder, 'FW_config.yaml'), config);
         const fworker = { name: 'w', category: '', query: '{}', env: {}, ...worker };
         await writeFile(join(folder, 'my_fworker.yaml'), JSON.stringify(fworker));
         const launchpad = { host: '127.0.0.1', port: machine.port, name: `${side}_${i}`, strm_lvl: 'ERROR' };
@@ -488,7 +488,6 @@ async function withUsersPackage(machine: OneMachine, cwd: string, argv: readonly
     env: {
       PYTHONPATH: scripts,
       PYTHONDONTWRITEBYTECODE: '1',
-      FW_CONFIG_FILE: join(machine.folder, 'FW_config.yaml'),
       FIREWORKER_PYTHON: python as string,
       PLACE: join(cwd, 'place'),
     },

@@ -82,10 +82,14 @@ export async function clearLeftovers(
   }
 }
 
-/** What runs for this Firework on this Engine: whose worker that was has lost it. */
+/** What runs for this Firework on this Engine: whose worker that was has lost it. Of this launch it may be a background task's. */
 export const removeOthersOf = (
   engine: Engine,
-  own: { launchpad: string; fwId: number },
+  own: { launchpad: string; fwId: number; launchId: number },
   o: { log: Logger; signal?: AbortSignal },
 ): Promise<number> =>
-  removeAll(engine, { [LABELS.launchpad]: own.launchpad, [LABELS.fwId]: String(own.fwId) }, o);
+  removeAll(
+    engine,
+    { [LABELS.launchpad]: own.launchpad, [LABELS.fwId]: String(own.fwId) },
+    { ...o, dead: (labels) => labels[LABELS.launchId] !== String(own.launchId) },
+  );

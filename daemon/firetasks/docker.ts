@@ -321,7 +321,8 @@ class Run {
     const { task, flight, engine } = this;
     const { log } = flight;
     const launchpad = flight.launchPad ? describeLaunchPad(flight.launchPad) : `offline, ${flight.launchDir}`;
-    await removeOthersOf(engine, { launchpad, fwId: flight.fwId }, { log, signal: this.#signal });
+    const { fwId, launchId } = flight;
+    await removeOthersOf(engine, { launchpad, fwId, launchId }, { log, signal: this.#signal });
     const labels = {
       [LABELS.launchpad]: launchpad,
       [LABELS.fwId]: String(flight.fwId),

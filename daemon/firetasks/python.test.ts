@@ -1,5 +1,8 @@
-/** PyTask, and what a worker says when Python or a module is missing. Firetasks of the package fireworks: tests/. */
-import { describe, expect, test } from 'bun:test';
+/**
+ * PyTask, users' classes, and what a worker says when Python or a module is missing: all without the package fireworks. With it:
+ * tests/flight_as_python.e2e.ts.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,14 +77,27 @@ const NEEDS = {
   'broken.py': '1 / 0',
 };
 
-async function withModule(work: (worker: TestWorker) => Promise<void>, python?: string): Promise<void> {
+/** A Python of its own, in which there is no package fireworks, nor any other. */
+let venv: string;
+beforeAll(async () => {
+  venv = await mkdtemp(join(tmpdir(), 'venv-'));
+  if (!python3) return;
+  const made = Bun.spawnSync([python3, '-m', 'venv', '--without-pip', venv]);
+  expect([made.exitCode, made.stderr.toString()]).toEqual([0, '']);
+});
+afterAll(() => rm(venv, { recursive: true }));
+
+async function withModule(
+  work: (worker: TestWorker) => Promise<void>,
+  python = join(venv, 'bin/python'),
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'module-'));
   try {
     await writeFile(join(folder, 'own.py'), MODULE);
     await mkdir(join(folder, 'needs'));
     for (const [name, text] of Object.entries(NEEDS)) await writeFile(join(folder, 'needs', name), text);
     const env = { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' };
-    await using worker = await testWorker({ env, ...(python && { python }) });
+    await using worker = await testWorker({ env, python });
     await work(worker);
   } finally {
     await rm(folder, { recursive: true });
@@ -316,7 +332,6 @@ describe('a worker without what a task needs', () => {
       );
     }, 'no-python'));
 
-  const bare = python3 && Bun.spawnSync([python3, '-I', '-c', 'import fireworks']).exitCode !== 0;
   const missing: [string, Doc, RegExp][] = [
     [
       'no package fireworks',
@@ -355,8 +370,7 @@ describe('a worker without what a task needs', () => {
       /File ".*broken\.py", line 1[\s\S]*ZeroDivisionError: division by zero$/,
     ],
   ];
-  test.skipIf(!bare).each(missing)(
-    `%s${bare ? '' : ' (no python3 without fireworks here)'}`,
-    (_, one, last) => withModule(async (worker) => expect(await trace(worker, one)).toMatch(last)),
+  test.skipIf(!python3).each(missing)(`%s${why}`, (_, one, last) =>
+    withModule(async (worker) => expect(await trace(worker, one)).toMatch(last)),
   );
 });
