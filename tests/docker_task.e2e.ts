@@ -412,6 +412,218 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
     LIMIT,
   );
 
+  withEngine(
+    'what ran is stored with the launch, whether it succeeded or not',
+    async () => {
+      await storage.write('sandbox', 'facts/in', '12345');
+      const one = task('facts', 'cat /wc/in /wc/in > /wc/out; sleep 0.5; exit $CODE', {
+        inputs: ['/wc/in'],
+        outputs: ['/wc/out'],
+        env: { CODE: 0 },
+      });
+      const facts = async (worker: TestWorker) => {
+        const { docker, _exception } = (await worker.storedData(1)) as Record<string, Doc>;
+        return (docker ?? _exception?._details) as Doc;
+      };
+      const expected = {
+        image: IMAGE,
+        image_id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+        image_digest: null,
+        exit_code: 0,
+        elapsed_secs: expect.any(Number),
+        peak_memory_bytes: expect.any(Number),
+        memory_limit_bytes: 64 * 2 ** 20,
+        bytes_in: 5,
+        bytes_out: 10,
+      };
+      const limited = { ...one, memory: '64m' };
+      expect(await fly(limited, async (worker) => expect(await facts(worker)).toEqual(expected))).toBeNull();
+      const failing = { ...limited, env: { CODE: 9 } };
+      const failed = { ...expected, exit_code: 9, bytes_out: 0 };
+      expect(await fly(failing, async (worker) => expect(await facts(worker)).toEqual(failed))).toMatch(
+        /exit code 9$/,
+      );
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'a text goes to the shell, a list does not; secrets of the environment are not in the log',
+    async () => {
+      const outputs = ['>/wc/said', '>>/wc/log'];
+      const env = { NAME: 'a b', API_TOKEN: 'hush' };
+      const text = task('shell', '', {
+        command: 'for x in 1 2; do echo "$x $NAME"; done | sort -r',
+        outputs,
+        env,
+      });
+      expect(await fly(text)).toBeNull();
+      const { said, STAMP_log } = await stored('shell');
+      expect(said).toBe('2 a b\n1 a b\n');
+      expect(STAMP_log).toContain('"API_TOKEN": "***"');
+      expect(STAMP_log).not.toContain('hush');
+      const list = task('list', '', { command: ['echo', '$NAME', 1], outputs, env });
+      expect(await fly(list)).toBeNull();
+      expect((await stored('list')).said).toBe('$NAME 1\n');
+      const more = { command: `'two words' x`, entrypoint: 'echo -n', workdir: '/tmp', outputs };
+      expect(await fly(task('entry', '', more))).toBeNull();
+      expect((await stored('entry')).said).toBe('two words x');
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'a command that fails is run again, with outputs that are empty again; the log tells of all runs',
+    async () => {
+      // What lives longer than a run: a folder of this machine that the input's tree is not.
+      const command =
+        'echo run; ls /wc/out; echo x > /wc/out/$(date +%N); [ $(wc -l < /wc/count) -ge 2 ] || { echo >> /wc/count; exit 3; }';
+      await storage.write('sandbox', 'again/count', '');
+      const one = task('again', command, {
+        inputs: ['/wc/count'],
+        outputs: ['/wc/out/', '>/wc/said', '>>/wc/log'],
+        retries: 2,
+      });
+      expect(await fly(one)).toBeNull();
+      const { said, STAMP_log = '', ...files } = await stored('again');
+      expect([said, STAMP_log.match(/^run$/gm)?.length]).toEqual(['run\n', 3]);
+      expect(STAMP_log.match(/Docker process exit code 3: run again$/gm)?.length).toBe(2);
+      expect(Object.keys(files).filter((name) => name.startsWith('out/'))).toHaveLength(1);
+      expect(await fly({ ...one, retries: 1, command: ['sh', '-c', 'exit 4'] })).toMatch(/exit code 4$/);
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'too little memory: told with the mend; with retry_on_oom run again with twice as much, alone',
+    async () => {
+      const big = `x=$(head -c 60000000 /dev/zero | tr '\\0' a); echo \${#x}`;
+      const one = task('oom', big, { memory: '48m', outputs: ['>/wc/said', '>>/wc/log'] });
+      expect(await fly(one)).toMatch(
+        /^DockerTaskError: Docker process exit code 137 \(out of memory: it had all of its 48 MiB\. Raise `memory`, or let it be doubled: `retry_on_oom: 1`/,
+      );
+      const saw: string[] = [];
+      const check = async (worker: TestWorker) => {
+        saw.push(...worker.said.map(({ message }) => message));
+        const { docker } = (await worker.storedData(1)) as Record<string, Doc>;
+        expect(docker?.memory_limit_bytes).toBe(192 * 2 ** 20);
+      };
+      expect(await fly({ ...one, retry_on_oom: 2 }, check)).toBeNull();
+      expect(
+        saw.filter((line) => line.includes('Running it again')).map((line) => line.split('alone, ').at(-1)),
+      ).toEqual(['with 96 MiB of memory', 'with 192 MiB of memory']);
+      expect((await stored('oom')).said).toBe('60000000\n');
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'removed by somebody else: that is what the failure says',
+    async () => {
+      const removing = async (worker: TestWorker) => {
+        const flying = worker.fly();
+        await until('its start', () => worker.said.some(({ message }) => message === 'started'), LIMIT);
+        await using engine = await Engine.open({ DOCKER_HOST: host });
+        for (const { Id } of (await containers()) as { Id: string }[])
+          await engine.request('DELETE', `/containers/${Id}?force=true`);
+        return await flying;
+      };
+      const env = { ...process.env, DOCKER_HOST: host };
+      await using worker = await testWorker({ env, storage: async () => storage });
+      await worker.add([task('gone', 'echo started; sleep 600')]);
+      expect(await removing(worker)).toBe('fizzled');
+      const { _exception } = (await worker.storedData(1)) as { _exception: { _stacktrace: string } };
+      expect(_exception._stacktrace).toContain('the container was removed by somebody else while it ran');
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'two slots with the same paths do not meet',
+    async () => {
+      const env = { ...process.env, DOCKER_HOST: host };
+      await using worker = await testWorker({ env, storage: async () => storage });
+      await storage.write('sandbox', 'twin/in', 'same\n');
+      const command = 'echo $NAME >> /wc/in; sleep 0.5; cat /wc/in > /wc/out-$NAME; ls /wc > /wc/list-$NAME';
+      for (const NAME of ['a', 'b']) {
+        const outputs = [`/wc/out-${NAME}`, `/wc/list-${NAME}`, `>>/wc/log-${NAME}`];
+        await worker.add([task('twin', command, { inputs: ['/wc/in'], outputs, env: { NAME } })]);
+      }
+      expect(await Promise.all([worker.fly(), worker.fly()])).toEqual(['completed', 'completed']);
+      expect(await stored('twin')).toMatchObject({
+        'out-a': 'same\na\n',
+        'out-b': 'same\nb\n',
+        'list-a': 'in\nlist-a\nout-a\n',
+        'list-b': 'in\nlist-b\nout-b\n',
+        in: 'same\n',
+      });
+      expect(await containers()).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  describe('the time is up, whatever is being done', () => {
+    /** Of the failure, what it says was being done. */
+    const slow = async (one: Doc) =>
+      /timeout: its 1 s were over while (.*?)(\. Give|: SIG)/.exec(
+        (await fly({ ...one, timeout: 1 })) ?? '',
+      )?.[1];
+
+    withEngine(
+      'while the image is pulled',
+      async () => {
+        using dumb = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
+        const image = `127.0.0.1:${dumb.port}/own/tool:1`;
+        expect(await slow(task('slow-pull', 'true', { image, pull: 'always' }))).toBe(
+          'the image was being pulled',
+        );
+      },
+      LIMIT,
+    );
+
+    const held = (match: string) =>
+      gcp.faults.add({ service: 'storage', match, delayMs: 4 * SECOND, times: 100 });
+
+    withEngine(
+      'while inputs are fetched',
+      async () => {
+        await storage.write('sandbox', 'slow-in/in', 'x');
+        held('slow-in');
+        expect(await slow(task('slow-in', 'true', { inputs: ['/wc/in'] }))).toBe('inputs were being fetched');
+        gcp.faults.clear();
+      },
+      LIMIT,
+    );
+
+    withEngine(
+      'while the command runs, deaf to SIGTERM',
+      async () => {
+        const one = task('slow-run', 'trap "" TERM; echo up; while :; do sleep 0.1; done', { timeout: 1 });
+        const env = { ...process.env, DOCKER_HOST: host };
+        await using worker = await testWorker({ env, storage: async () => storage, graceMs: 300 });
+        await worker.add([one]);
+        expect(await worker.fly()).toBe('fizzled');
+        const { _exception } = (await worker.storedData(1)) as { _exception: { _stacktrace: string } };
+        expect(_exception._stacktrace).toContain(
+          'its 1 s were over while the command ran: SIGTERM did not end it, SIGKILL did',
+        );
+      },
+      LIMIT,
+    );
+
+    withEngine(
+      'while outputs are stored',
+      async () => {
+        held('/upload/');
+        expect(await slow(task('slow-out', 'echo x > /wc/x', { outputs: ['/wc/x'] }))).toBe(
+          'outputs were being stored',
+        );
+        gcp.faults.clear();
+      },
+      LIMIT,
+    );
+  });
+
   const registry = Bun.which('docker-registry');
   test.skipIf(why !== undefined || registry === null)(
     `an image is pulled, also when it is here; one that is not in the registry is told${registry ? '' : ' (needs docker-registry)'}`,

@@ -16,7 +16,9 @@ export class Captures implements AsyncDisposable {
   static async open(outputs: readonly Staged[], prologue: string): Promise<Captures> {
     const files: { staged: Staged; handle: FileHandle }[] = [];
     for (const staged of outputs.filter((output) => output.capture !== null)) {
-      const handle = await open(staged.local, 'w');
+      // To append: what is cut off for another run leaves no hole.
+      const handle = await open(staged.local, 'a');
+      await handle.truncate();
       if (staged.capture === '>>') await handle.appendFile(`${prologue}\n\n${RULE}\n`);
       files.push({ staged, handle });
     }
