@@ -54,8 +54,8 @@ rotate_logs() {
     '  compress' \
     '  missingok' \
     '  notifempty' \
-    '  # The worker keeps its file open.' \
-    '  copytruncate' \
+    '  # The worker makes a new one for its next line.' \
+    '  nocreate' \
     '}'
   systemctl enable logrotate.timer docker.service
   if is_booted; then systemctl restart systemd-journald.service docker.service; fi
