@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'bun:test';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FWorker } from '../core/launchpad/index.ts';
-import { readFWorker } from './pad.ts';
+import { findFWorkerFile, readFWorker } from './pad.ts';
 
 async function read(text: string | null, given: Partial<FWorker> = {}): Promise<FWorker> {
   const folder = await mkdtemp(join(tmpdir(), 'fworker-'));
   try {
     const path = join(folder, 'my_fworker.yaml');
-    if (text !== null) await writeFile(path, text);
+    if (text === null) return readFWorker(given, 'vm-0', null);
+    await writeFile(path, text);
     return readFWorker(given, 'vm-0', path);
   } finally {
     await rm(folder, { recursive: true });
@@ -62,4 +63,33 @@ describe('a worker’s identity', () => {
     expect((failure as Error).name).toBe('UsageError');
     expect((failure as Error).message).toMatch(message);
   });
+});
+
+test('where FireWorks looks for the file of a worker: here, where its settings say, at home', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fworker-'));
+  try {
+    const env = { HOME: join(folder, 'home') };
+    const here = join(folder, 'here');
+    const put = async (path: string, text: string) => {
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await writeFile(join(folder, path), text);
+      return join(folder, path);
+    };
+    const found = () => findFWorkerFile(env, here);
+    expect(found()).toBeNull();
+    const atHome = await put('home/.fireworks/my_fworker.yaml', 'name: home');
+    expect(found()).toBe(atHome);
+    await put('here/FW_config.yaml', 'CONFIG_FILE_DIR: config');
+    expect(found()).toBe(atHome);
+    const configured = await put('here/config/my_fworker.yaml', 'name: config');
+    expect(found()).toBe(configured);
+    await put('here/FW_config.yaml', 'FWORKER_LOC: big.yaml');
+    expect(found()).toBe(atHome);
+    const named = await put('here/big.yaml', 'name: big');
+    expect(found()).toBe(named);
+    const nearest = await put('here/my_fworker.yaml', 'name: here');
+    expect(found()).toBe(nearest);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { Storage } from '../core/cloud/storage.ts';
 import { UsageError } from '../core/errors.ts';
 import {
@@ -18,6 +19,7 @@ import type { Cloud } from './cloud.ts';
 import { type Depot, openDepot } from './docker/depot.ts';
 import { clearLeftovers } from './docker/leftovers.ts';
 import type { Pad } from './flight.ts';
+import { type Env, fwConfig, fwConfigFile } from './fw_config.ts';
 import { Guard } from './guard.ts';
 import type { WorkerSettings } from './settings.ts';
 import type { Stopping } from './stopping.ts';
@@ -75,14 +77,31 @@ export async function openPad(o: {
   };
 }
 
-/** The worker's identity: what is given, else what my_fworker.yaml here says, else the name `fallback` and no more. */
-export function readFWorker(given: Partial<FWorker>, fallback: string, path = 'my_fworker.yaml'): FWorker {
-  return { name: fallback, category: '', query: {}, env: {}, ...fworkerIn(path), ...given };
+/** The worker's identity: what is given, else what its file says, else the name `fallback` and no more. */
+export function readFWorker(
+  given: Partial<FWorker>,
+  fallback: string,
+  path = findFWorkerFile(process.env),
+): FWorker {
+  return { name: fallback, category: '', query: {}, env: {}, ...(path && fworkerIn(path)), ...given };
+}
+
+/** my_fworker.yaml here, else where FW_config.yaml says (FWORKER_LOC, CONFIG_FILE_DIR), else in ~/.fireworks. Null: there is none. */
+export function findFWorkerFile(env: Env, cwd = process.cwd()): string | null {
+  const name = 'my_fworker.yaml';
+  const { FWORKER_LOC: file, CONFIG_FILE_DIR: folder } = fwConfig(env, cwd);
+  const from = dirname(fwConfigFile(env, cwd) ?? cwd);
+  const places = [
+    join(cwd, name),
+    typeof file === 'string' ? resolve(from, file) : null,
+    typeof folder === 'string' ? resolve(from, folder, name) : null,
+    join(env.HOME ?? homedir(), '.fireworks', name),
+  ];
+  return places.find((path) => path !== null && existsSync(path)) ?? null;
 }
 
 function fworkerIn(path: string): Partial<FWorker> {
   const fworker: Partial<FWorker> = {};
-  if (!existsSync(path)) return fworker;
   const values = parseYaml(readFileSync(path, 'utf8'), path) ?? {};
   if (!isDoc(values)) throw new UsageError(`${path}: a worker's file is a list of 'key: value' lines`);
   for (const [key, value] of Object.entries(values)) {
