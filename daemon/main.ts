@@ -32,7 +32,7 @@ async function main(line: CommandLine): Promise<number> {
   const name = line.name ?? cloud.hostName;
   const said = new WorkerLog({ worker: name, json: line.jsonLogs, cloud });
   const { log } = said;
-  dieByTheLog(said);
+  said.tellDeath(CRASHED);
 
   const stopping = new Stopping(log);
   const aloft = new Aloft();
@@ -120,17 +120,6 @@ async function leave(said: WorkerLog, exitCode: number): Promise<void> {
   process.exit(exitCode);
 }
 
-/** What nobody expected and nobody caught is told where everything is, before this process dies of it. */
-function dieByTheLog(said: WorkerLog): void {
-  const die = async (thrown: unknown) => {
-    const stack = thrown instanceof Error ? thrown.stack : undefined;
-    said.log.error(`Died of a fault of its own: ${messageOf(thrown)}`, { stack });
-    await said.flush(SECOND);
-    process.exit(CRASHED);
-  };
-  for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (e) => void die(e));
-}
-
 if (import.meta.main) {
   try {
     const line = parseCommandLine(process.argv.slice(2));
@@ -140,6 +129,6 @@ if (import.meta.main) {
     else process.exit(await (line.offline ? offline(line) : main(line)));
   } catch (thrown) {
     console.error(thrown instanceof UsageError ? `error: ${thrown.message}` : thrown);
-    process.exit(thrown instanceof UsageError ? thrown.exitCode : 1);
+    process.exit(thrown instanceof BorealisError ? thrown.exitCode : CRASHED);
   }
 }

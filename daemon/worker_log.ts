@@ -1,5 +1,7 @@
 import type { CloudLog } from '../core/cloud/logging.ts';
+import { messageOf } from '../core/errors.ts';
 import { type Logger, loggerTo, type Severity, type Sink } from '../core/log.ts';
+import { SECOND } from '../core/wait.ts';
 import type { Cloud } from './cloud.ts';
 import { consoleSink, fileSink, isJournal } from './console_log.ts';
 import { SlowStream } from './slow_stream.ts';
@@ -35,6 +37,18 @@ export class WorkerLog {
     const end = performance.now() + deadlineMs;
     await this.#cloud?.flush(deadlineMs);
     await this.#console.drained(Math.max(100, end - performance.now()));
+  }
+
+  /** Has what nobody expected and nobody caught told here, before this process dies of it with `exitCode`. */
+  tellDeath(exitCode: number): void {
+    const die = async (thrown: unknown) => {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.log.error(`Died of a fault of its own: ${messageOf(thrown)}`, { stack });
+      await this.flush(SECOND);
+      process.exit(exitCode);
+    };
+    for (const event of ['uncaughtException', 'unhandledRejection'])
+      process.on(event, (thrown) => void die(thrown));
   }
 
   #consoleOf(level: string): Sink {

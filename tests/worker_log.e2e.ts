@@ -300,6 +300,7 @@ describe('a password in the connection string', () => {
     ['right', (port: number) => `mongodb://me:${secret}@127.0.0.1:${port}/fw?authSource=admin`, 0],
     ['wrong', (port: number) => `mongodb://me:un${secret}@127.0.0.1:${port}/fw?authSource=admin`, 1],
     ['for nobody who answers', () => `mongodb://me:${secret}@127.0.0.1:1/fw?serverSelectionTimeoutMS=100`, 1],
+    ['without uri_mode', (port: number) => `mongodb://me:${secret}@127.0.0.1:${port}/fw`, 1],
     [
       'that is no connection string',
       () => `mongodb://me:p@ss-W0rd@127.0.0.1:1/fw?serverSelectionTimeoutMS=100`,
@@ -308,13 +309,13 @@ describe('a password in the connection string', () => {
   ])(
     '%s: is nowhere in what is said',
     async (kind, hostOf, code) => {
-      const name = `secret-${kind.replaceAll(' ', '-')}`;
+      const name = `secret-${kind.replaceAll(/[ _]/g, '-')}`;
       await using _ = await boot(name);
       const mongo = await startMongo({ user: 'me', password: 'p@ss-W0rd' });
       const socket = notifySocket(`@borealis-${crypto.randomUUID()}`);
       try {
         const host = hostOf(mongo.port);
-        const settings = { host, uri_mode: true, logdir: 'logs', strm_lvl: 'DEBUG' };
+        const settings = { host, uri_mode: kind !== 'without uri_mode', logdir: 'logs', strm_lvl: 'DEBUG' };
         const worker = await start(name, {
           argv: ['--once', '--json-logs'],
           launchpad: settings,

@@ -115,6 +115,9 @@ test('what is secret is not shown', () => {
   const settings = launchPadSettings({ host, uri_mode: true }, 'F');
   expect(describeLaunchPad(settings)).toBe('mongodb+srv://***@db.example.org/fw');
   expect(settings.name).toBe('fw');
+  const odd = { ...settings, host: 'mongodb://me:s3@cr/et?1@h:1/fw' };
+  expect(describeLaunchPad(odd)).toBe('mongodb://***@h:1/fw');
+  expect(describeLaunchPad({ ...odd, uriMode: false, port: 2 })).toBe('mongodb://***@h:1/fw:2/fw');
 });
 
 test.each([

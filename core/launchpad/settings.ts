@@ -126,8 +126,9 @@ export function databaseIn(uri: string): string {
 
 /** Where a LaunchPad is, for messages: never with a password. */
 export function describeLaunchPad(settings: LaunchPadSettings): string {
-  if (!settings.uriMode) return `${settings.host}:${settings.port}/${settings.name}`;
-  return settings.host.replace(/\/\/[^@/]*@/, '//***@').replace(/\?.*$/, '');
+  // Up to the last @: a password that was not encoded may have one too, or uri_mode was forgotten.
+  const host = settings.host.replace(/\/\/.*@/, '//***@').replace(/\?.*$/, '');
+  return settings.uriMode ? host : `${host}:${settings.port}/${settings.name}`;
 }
 
 /** The values of a LaunchPad file. Throws UsageError when it is missing, not YAML, or has a bad key or value. */
