@@ -65,9 +65,9 @@ test(
   'made again, elsewhere, it is the same',
   async () => {
     const second = join(folder, 'second', 'of', 'them');
-    await release(second, '--only', 'linux-arm64', '--only', 'macos-arm64');
+    await release(second, '--only', 'linux-arm64');
     const again = (await Bun.file(join(second, 'SHA256SUMS')).text()).split('\n').filter(Boolean);
-    expect(again).toHaveLength(4);
+    expect(again).toHaveLength(3);
     const before = (await Bun.file(join(first, 'SHA256SUMS')).text()).split('\n');
     expect(again.filter((line) => !before.includes(line))).toEqual([]);
   },

@@ -51,7 +51,7 @@ resource "google_compute_disk" "mongodb" {
 resource "google_compute_instance" "mongodb" {
   count = var.mongodb ? 1 : 0
 
-  name                      = "borealis-mongodb"
+  name                      = "mongodb"
   zone                      = google_compute_disk.mongodb[0].zone
   machine_type              = var.mongodb_machine_type
   tags                      = ["borealis-mongodb"]

@@ -15,11 +15,19 @@ resource "google_project_iam_member" "people" {
   role    = each.value[1]
 }
 
-# Their VMs run as the workers' account.
+# Their VMs run as the workers' account, and who logs in to a VM may do what its account may.
 resource "google_service_account_iam_member" "people" {
   for_each = toset(var.members)
 
   service_account_id = google_service_account.worker.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = each.key
+}
+
+resource "google_service_account_iam_member" "people_mongodb" {
+  for_each = toset(var.mongodb ? var.members : [])
+
+  service_account_id = google_service_account.mongodb[0].name
   role               = "roles/iam.serviceAccountUser"
   member             = each.key
 }
