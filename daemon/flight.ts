@@ -79,8 +79,13 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
   }
   if (pad.stopNow.aborted && state === 'FIZZLED') {
     const why = messageOf(pad.stopNow.reason);
-    const given = await retry(GIVE_UP, () => giveUp(pad.launchpad, claim, why));
-    log.warning(`Gave Firework ${claim.fwId} back after ${seconds} s: ${why}`);
+    const given = await retry(GIVE_UP, () => giveUp(pad.launchpad, claim, why)).catch(whenAway);
+    if (given === null) return leftToSweep(log, claim);
+    log.warning(
+      given
+        ? `Gave Firework ${claim.fwId} back after ${seconds} s: ${why}`
+        : `Firework ${claim.fwId} was taken from this worker before it could give it back`,
+    );
     return given ? 'givenUp' : 'lost';
   }
   const write = (end: Result) =>
@@ -92,7 +97,7 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
         ),
     });
   let landed: Result = { action, state };
-  const written = await write(landed).catch(async (thrown) => {
+  const writing = write(landed).catch(async (thrown) => {
     // What the action asks for cannot be done to this workflow: as FireWorks, the Firework fails, and says why.
     if (!(thrown instanceof BorealisError) || state === 'FIZZLED') throw thrown;
     log.error(`The FWAction of Firework ${claim.fwId} cannot be applied: ${messageOf(thrown)}`);
@@ -100,12 +105,29 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
     landed = { action: failure(null, stacktrace(thrown), null), state: 'FIZZLED' };
     return await write(landed);
   });
+  const written = await writing.catch((thrown) => {
+    // Only a worker that must stop gives results up: there is no time left to wait.
+    if (!pad.stopNow.aborted) throw thrown;
+    return whenAway(thrown);
+  });
+  if (written === null) return leftToSweep(log, claim);
   if (!written) {
     log.warning(`Firework ${claim.fwId} was taken from this worker: its results are dropped`);
     return 'lost';
   }
   log.info(`Firework ${claim.fwId} '${claim.name}' is ${landed.state} after ${seconds} s`);
   return landed.state === 'COMPLETED' ? 'completed' : 'fizzled';
+}
+
+/** Null when the LaunchPad is away, and there is no time to wait for it. */
+function whenAway(thrown: unknown): null {
+  if (!isAway(thrown)) throw thrown;
+  return null;
+}
+
+function leftToSweep(log: Logger, { fwId }: Claim): Landing {
+  log.error(`The LaunchPad is away: Firework ${fwId} will be found lost, and rerun`);
+  return 'lost';
 }
 
 const UNFINISHED: Result = { action: fwAction(), state: 'FIZZLED' };

@@ -262,9 +262,9 @@ describe('spot VMs', () => {
       await Bun.sleep(1000);
       expect([await stateOf(launchpad), isThere('real-weak-too')]).toEqual(['READY', true]);
       await using __ = await boot('real-strong', db);
-      await until('a VM that lasts takes it', async () => (await stateOf(launchpad)) === 'RUNNING', LIMIT);
-      const launch = await launchpad.launches.findOne({ fw_id: 1, state: 'RUNNING' });
-      expect(launch?.fworker.name).toBe('real-strong');
+      const again = { fw_id: 1, state: 'RUNNING' };
+      const launch = await until('a VM that lasts takes it', () => launchpad.launches.findOne(again), LIMIT);
+      expect(launch.fworker.name).toBe('real-strong');
       // Nothing is left for the spot VM.
       await gone('real-weak-too');
       const vm = sandbox.gcp.compute.vms.get('real-strong')?.vm;
@@ -374,6 +374,23 @@ describe('how a worker ends', () => {
       await until('the end of the task', async () => !(await runs(pid)));
     },
     LIMIT,
+  );
+
+  test(
+    'the LaunchPad is gone when it should stop: it tries, says what becomes of the Firework, and is gone in time',
+    async () => {
+      const mongo = await startMongo({});
+      const { launchpad, worker } = await onMongo(mongo, 'touch running; exec sleep 600');
+      await until('the task', () => existsSync(join(worker.cwd, 'launches/launcher_1/running')), LIMIT);
+      await launchpad.close();
+      await mongo.stop();
+      const began = performance.now();
+      worker.process.kill('SIGTERM');
+      await worker.ended;
+      expect(performance.now() - began).toBeLessThan(STOP_TIMES.leaveMs + SECOND);
+      expect(worker.said()).toContain('The LaunchPad is away: Firework 1 will be found lost, and rerun');
+    },
+    2 * LIMIT,
   );
 
   test(

@@ -43,6 +43,26 @@ test('where no metadata server answers, or another server does, this is no VM', 
   expect(await new MetadataClient(`127.0.0.1:${silent.port}`, 30).instance()).toBeNull();
 });
 
+test('on a machine of Google’s the server is waited for; when it does not come, that is told', async () => {
+  await using cloud = await vm();
+  const insist = { retryable: () => true, firstDelayMs: 1, longestDelayMs: 5, deadlineMs: 2000 };
+  cloud.faults.add({ service: 'metadata', match: '/instance/', status: 503, times: 2 });
+  expect((await cloud.client.instance(insist))?.name).toBe('demo-0');
+  cloud.faults.add({ service: 'metadata', match: '/instance/', status: 503 });
+  expect(await cloud.client.instance()).toBeNull();
+  cloud.faults.add({ service: 'metadata', match: 'project-id', status: 503 });
+  expect(await cloud.client.projectId()).toBe('sandbox');
+  const gone = new MetadataClient('127.0.0.1:1').instance({ ...insist, deadlineMs: 20 });
+  await expect(gone).rejects.toThrow("This is a VM of Google's, and its metadata server does not answer: ");
+});
+
+test('whether it can be preempted', async () => {
+  await using cloud = await vm();
+  await cloud.boot('spot-0', {}, { scheduling: { provisioningModel: 'SPOT' } });
+  const host = String(cloud.compute.vms.get('spot-0')?.vm.metadataHost);
+  expect((await new MetadataClient(host).instance())?.spot).toBe(true);
+});
+
 test('watch tells what is now, every change, preemption; and ends when it is told to', async () => {
   await using cloud = await vm({ quit: '' });
   const heard: Instance[] = [];

@@ -1,6 +1,9 @@
 /** The metadata server of a VM. https://cloud.google.com/compute/docs/metadata/querying-metadata */
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { jitter, SECOND, sleep } from '../wait.ts';
+import { messageOf } from '../errors.ts';
+import { type RetryPolicy, retry } from '../retry.ts';
+import { jitter, MINUTE, SECOND, sleep } from '../wait.ts';
 
 const instanceSchema = z.looseObject({
   name: z.string(),
@@ -29,6 +32,26 @@ export interface Instance {
 /** Google closes a hanging request after about this long; asking again is cheap. */
 const LONG_POLL_SECS = 60;
 
+const GOOGLES_HOST = 'metadata.google.internal';
+
+/** The server is there, and will answer. */
+const BUSY: RetryPolicy = {
+  retryable: () => true,
+  firstDelayMs: 250,
+  longestDelayMs: 5 * SECOND,
+  deadlineMs: MINUTE,
+};
+const NEVER: RetryPolicy = { ...BUSY, retryable: () => false };
+
+/** What the firmware of a machine says of its make. https://cloud.google.com/compute/docs/instances/detect-compute-engine */
+function isGoogles(): boolean {
+  try {
+    return readFileSync('/sys/class/dmi/id/product_name', 'latin1').trim() === 'Google Compute Engine';
+  } catch {
+    return false;
+  }
+}
+
 export class MetadataClient {
   readonly #base: string;
 
@@ -44,21 +67,34 @@ export class MetadataClient {
   async get(path: string, signal?: AbortSignal): Promise<string | null> {
     const limit = AbortSignal.timeout(5 * SECOND);
     const response = await this.#fetch(path, signal ? AbortSignal.any([signal, limit]) : limit);
-    return response.status === 404 ? null : await response.text();
+    if (response.status === 404) return null;
+    if (!response.ok) throw new Error(`the metadata server answered ${response.status}`);
+    return await response.text();
   }
 
-  /** All about this VM in one request; null when this is no VM: no metadata server answers. */
-  async instance(): Promise<Instance | null> {
+  /**
+   * All about this VM in one request; null when this is no VM: no metadata server answers. A machine of Google's has one, and
+   * waits for it: a worker that does not know that it is on a VM would never delete it. Throws when it does not come.
+   */
+  async instance(
+    insist = this.host === GOOGLES_HOST && isGoogles() ? BUSY : NEVER,
+  ): Promise<Instance | null> {
     try {
-      const response = await this.#fetch('instance/?recursive=true', AbortSignal.timeout(this.timeoutMs));
-      return response.ok ? instanceOf(await response.text()) : null;
-    } catch {
-      return null;
+      return await retry(insist, async () => {
+        const response = await this.#fetch('instance/?recursive=true', AbortSignal.timeout(this.timeoutMs));
+        if (!response.ok) throw new Error(`it answered ${response.status}`);
+        return instanceOf(await response.text());
+      });
+    } catch (thrown) {
+      if (insist === NEVER) return null;
+      throw new Error(
+        `This is a VM of Google's, and its metadata server does not answer: ${messageOf(thrown)}. To work without it: GCE_METADATA_HOST=127.0.0.1:1`,
+      );
     }
   }
 
   async projectId(): Promise<string | null> {
-    return await this.get('project/project-id');
+    return await retry(BUSY, () => this.get('project/project-id'));
   }
 
   /**
