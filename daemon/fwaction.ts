@@ -98,7 +98,7 @@ function actionOf(value: unknown, source: string): FWAction {
 }
 
 /** `Workflow.to_dict` of a Workflow or Firework dictionary. */
-function workflowDoc(dict: Doc): Doc {
+export function workflowDoc(dict: Doc): Doc {
   const { fireworks, links, name, metadata, createdOn } = newWorkflow(dict);
   const now = isoTime();
   const since = createdOn ? isoTime(createdOn) : (fireworks.length === 1 && fireworks[0]?.createdOn) || now;

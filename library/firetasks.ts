@@ -128,7 +128,7 @@ export interface FileWriteTaskParams {
 
 export const fileWriteTask = (params: FileWriteTaskParams) => task('FileWriteTask', params);
 
-/** Moves or copies files on the worker, or (`rtransfer`) copies them to another machine by Python's SFTP. */
+/** Moves or copies files on the worker, or (`rtransfer`) copies them to another machine by SFTP. */
 export interface FileTransferTaskParams {
   files: readonly (string | { src: string; dest?: string })[];
   mode: 'move' | 'mv' | 'copy' | 'cp' | 'copy2' | 'copyfile' | 'copytree' | 'rtransfer';
@@ -143,8 +143,8 @@ export interface FileTransferTaskParams {
   retry_delay?: number;
   /** For `rtransfer`. */
   server?: string;
-  user?: string;
-  key_filename?: string;
+  user?: string | null;
+  key_filename?: string | null;
 }
 
 export const fileTransferTask = (params: FileTransferTaskParams) => task('FileTransferTask', params);
@@ -189,16 +189,16 @@ export interface DecompressDirTaskParams {
 
 export const decompressDirTask = (params: DecompressDirTaskParams = {}) => task('DecompressDirTask', params);
 
-/** Fills in a Jinja2 template. Python runs it. */
+/** Fills in a Jinja2 template. */
 export interface TemplateWriterTaskParams {
   template_file: string;
   /** The values of its variables. */
   context: Readonly<Record<string, unknown>>;
   output_file: string;
-  /** Add to the output file instead of writing it anew. */
+  /** Without effect, as in FireWorks 2.1: the output file is written anew all the same. */
   append?: boolean;
-  /** The folder of the template. */
-  template_dir?: string;
+  /** The folder of the template, and of those that it includes. TEMPLATE_DIR of FW_config.yaml when left out. */
+  template_dir?: string | null;
 }
 
 export const templateWriterTask = (params: TemplateWriterTaskParams) => task('TemplateWriterTask', params);
@@ -216,42 +216,42 @@ export interface CommandLineArgument {
   target?: CommandLineEnd | string;
 }
 
-/** A command whose arguments come from the spec and whose results go there. Python runs it. */
+/** A command whose arguments come from the spec and whose results go there. */
 export interface CommandLineTaskParams {
   /** The words of `command`, and for each label of `inputs` and `outputs` what it means. */
   command_spec: { command: readonly string[] } & {
     readonly [label: string]: CommandLineArgument | string | readonly string[];
   };
-  inputs?: readonly string[];
-  outputs?: readonly string[];
+  inputs?: readonly string[] | null;
+  outputs?: readonly string[] | null;
   /** Set by a ForeachTask. */
-  chunk_number?: number;
+  chunk_number?: number | null;
 }
 
 export const commandLineTask = (params: CommandLineTaskParams) => task('CommandLineTask', params);
 
-/** Adds a Firework for each item of a list in the spec, or for each part of it. Python runs it. */
+/** Adds a Firework for each item of a list in the spec, or for each part of it. */
 export interface ForeachTaskParams {
   /** Has the list among its `inputs`. */
   task: Firetask;
   /** The key of the list. */
   split: string;
-  'number of chunks'?: number;
+  'number of chunks'?: number | null;
 }
 
 export const foreachTask = (params: ForeachTaskParams) => task('ForeachTask', params);
 
-/** Puts values of the spec together in a dictionary. Python runs it. */
+/** Puts values of the spec together in a dictionary. */
 export interface JoinDictTaskParams {
   inputs: readonly string[];
   output: string;
   /** Other names for inputs. */
-  rename?: Readonly<Record<string, string>>;
+  rename?: Readonly<Record<string, string>> | null;
 }
 
 export const joinDictTask = (params: JoinDictTaskParams) => task('JoinDictTask', params);
 
-/** Puts values of the spec together in a list. Python runs it. */
+/** Puts values of the spec together in a list. */
 export interface JoinListTaskParams {
   inputs: readonly string[];
   output: string;
@@ -259,7 +259,7 @@ export interface JoinListTaskParams {
 
 export const joinListTask = (params: JoinListTaskParams) => task('JoinListTask', params);
 
-/** Reads a JSON or YAML file into the spec. Python runs it. */
+/** Reads a JSON or YAML file into the spec. */
 export interface ImportDataTaskParams {
   filename: string;
   /** `a/b/c`: the place in the spec. */
@@ -268,56 +268,56 @@ export interface ImportDataTaskParams {
 
 export const importDataTask = (params: ImportDataTaskParams) => task('ImportDataTask', params);
 
-/** Puts files into a FilePad. Python runs it. */
+/** Puts files into a FilePad. */
 export interface AddFilesTaskParams {
   /** Files, or one pattern. */
   paths: string | readonly string[];
   /** One for each file; their paths when left out. */
-  identifiers?: readonly string[];
+  identifiers?: readonly string[] | null;
   /** Where the pattern looks. */
-  directory?: string;
-  filepad_file?: string;
+  directory?: string | null;
+  filepad_file?: string | null;
   /** True when left out. */
   compress?: boolean;
-  metadata?: Readonly<Record<string, unknown>>;
+  metadata?: Readonly<Record<string, unknown>> | null;
 }
 
 export const addFilesTask = (params: AddFilesTaskParams) => task('AddFilesTask', params);
 
-/** Takes files out of a FilePad. Python runs it. */
+/** Takes files out of a FilePad. */
 export interface GetFilesTaskParams {
   identifiers: readonly string[];
-  filepad_file?: string;
-  dest_dir?: string;
-  new_file_names?: readonly string[];
+  filepad_file?: string | null;
+  dest_dir?: string | null;
+  new_file_names?: readonly string[] | null;
 }
 
 export const getFilesTask = (params: GetFilesTaskParams) => task('GetFilesTask', params);
 
-/** Takes the files out of a FilePad that a query finds. Python runs it. */
+/** Takes the files out of a FilePad that a query finds. */
 export interface GetFilesByQueryTaskParams {
   /** With `->` between nested keys. */
   query: Readonly<Record<string, unknown>>;
-  dest_dir?: string;
-  filepad_file?: string;
+  dest_dir?: string | null;
+  filepad_file?: string | null;
   /** True when left out. */
   fizzle_degenerate_file_name?: boolean;
   /** True when left out. */
   fizzle_empty_result?: boolean;
-  limit?: number;
+  limit?: number | null;
   meta_file?: boolean;
   meta_file_suffix?: string;
-  new_file_names?: readonly string[];
+  new_file_names?: readonly string[] | null;
   sort_direction?: 1 | -1;
-  sort_key?: string;
+  sort_key?: string | null;
 }
 
 export const getFilesByQueryTask = (params: GetFilesByQueryTaskParams) => task('GetFilesByQueryTask', params);
 
-/** Deletes files from a FilePad. Python runs it. */
+/** Deletes files from a FilePad. */
 export interface DeleteFilesTaskParams {
   identifiers: readonly string[];
-  filepad_file?: string;
+  filepad_file?: string | null;
 }
 
 export const deleteFilesTask = (params: DeleteFilesTaskParams) => task('DeleteFilesTask', params);

@@ -193,6 +193,8 @@ await provide(
       package: 'libc6-arm64-cross',
       why: 'binaries for arm64 are not tried',
     },
+    { program: 'sshd', package: 'openssh-server', why: 'FileTransferTask is not tried by SFTP' },
+    { program: 'sftp', package: 'openssh-client', why: 'FileTransferTask is not tried by SFTP' },
     { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
     { program: 'systemd-analyze', package: 'systemd', why: 'the unit file is not verified' },
     ...DEBIAN_ROOT_NEEDS,

@@ -165,23 +165,20 @@ describe(`a Firetask of a user’s package${why}`, () => {
   );
 
   withPython(
-    'FireWorks’ own that we have not: TemplateWriterTask',
+    'FireWorks’ own templates, which are in its package: TemplateWriterTask without a folder',
     () =>
       withPackage(async (worker) => {
-        const write = {
-          _fw_name: 'FileWriteTask',
-          files_to_write: [{ filename: 't', contents: 'Hello {{ who }}' }],
-        };
-        const render = {
-          _fw_name: 'TemplateWriterTask',
-          context: { who: 'you' },
-          template_dir: '.',
-          template_file: 't',
-          output_file: 'o',
-        };
-        await worker.add([write, render]);
+        const context = { opt1: 'red', opt2: 'blue' };
+        await worker.add([
+          {
+            _fw_name: 'TemplateWriterTask',
+            context,
+            template_file: 'simple_template.txt',
+            output_file: 'o',
+          },
+        ]);
         expect(await worker.fly()).toBe('completed');
-        expect(await worker.file('o')).toBe('Hello you');
+        expect(await worker.file('o')).toBe('option1 = red\noption2 = blue');
       }),
     LIMIT,
   );

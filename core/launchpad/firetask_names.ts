@@ -10,31 +10,26 @@ export const BUILT_IN = [
   'ArchiveDirTask',
   'CompressDirTask',
   'DecompressDirTask',
+  'CommandLineTask',
+  'TemplateWriterTask',
+  'ForeachTask',
+  'JoinDictTask',
+  'JoinListTask',
+  'ImportDataTask',
+  'AddFilesTask',
+  'GetFilesTask',
+  'GetFilesByQueryTask',
+  'DeleteFilesTask',
   'DockerTask',
   '{{borealis.docker_task.DockerTask}}',
 ] as const;
-
-/** Firetasks that Python FireWorks brings and a Python worker runs: a workflow file may name them. */
-const PYTHON_BUILT_IN = [
-  ...['CommandLineTask', 'TemplateWriterTask', 'BackgroundTask'],
-  ...[
-    'AddFilesTask',
-    'GetFilesTask',
-    'GetFilesByQueryTask',
-    'DeleteFilesTask',
-    'ForeachTask',
-    'JoinDictTask',
-    'JoinListTask',
-    'ImportDataTask',
-  ],
-];
 
 /**
  * Null when a worker can be expected to know the Firetask; otherwise what to say about it. Names of modules and classes are
  * taken on trust: they are looked up where they run.
  */
 export function checkFiretaskName(name: string): string | null {
-  const known: readonly string[] = [...BUILT_IN, ...PYTHON_BUILT_IN];
+  const known: readonly string[] = [...BUILT_IN, 'BackgroundTask'];
   if (known.includes(name) || /^\{\{.+\..+\}\}$/.test(name) || name.includes('.')) return null;
   // FireWorks' old spelling, "Script Task", is still read.
   if (known.includes(name.replaceAll(' ', ''))) return null;

@@ -50,7 +50,7 @@ async function bytesOf(path: string): Promise<Buffer> {
 
 function workflowOf(text: string, path: string): NewWorkflow {
   if (text.trim() === '') throw new UsageError(`${path} is empty. A workflow file has 'fws' and 'links'`);
-  const value = path.endsWith('.json') ? json(text, path) : yaml(text, path);
+  const value = path.endsWith('.json') ? json(text, path) : typedYaml(text, path);
   if (!isDoc(value))
     throw new UsageError(
       `${path}: a workflow file is a dictionary with 'fws' and 'links', or one Firework with a 'spec'`,
@@ -73,7 +73,7 @@ const timestamp = {
 };
 
 /** YAML as Python's loader reads it, 1.2: `yes` is a word, 1.0 no integer, and an integer has all its digits. */
-function yaml(text: string, path: string): unknown {
+export function typedYaml(text: string, path: string): unknown {
   const value = parseYaml(text, path, {
     version: '1.2',
     merge: true,

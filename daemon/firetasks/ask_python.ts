@@ -1,7 +1,6 @@
 /** One question to the user's Python, answered by bridge.py in a process of its own. */
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { type Doc, fromJson, isDoc, plain, toJson } from '../../core/launchpad/index.ts';
+import { fwConfigFile } from '../fw_config.ts';
 import { Lines, LoggedOutput } from '../lines.ts';
 import BRIDGE from './bridge.py' with { type: 'text' };
 import { FiretaskError, type Flight } from './firetask.ts';
@@ -24,7 +23,8 @@ export async function askPython(flight: ProgramFlight & Pick<Flight, 'python'>, 
   const answered = Promise.withResolvers<void>();
   let text = '';
   const code = await runProgram(flight, [python, '-c', BRIDGE], {
-    env: { ...flight.env, PYTHONUNBUFFERED: '1', FW_CONFIG_FILE: configFile(flight.env) },
+    // FireWorks looks for its settings where it is started: for a user that is where the worker was, not the launch folder.
+    env: { ...flight.env, PYTHONUNBUFFERED: '1', FW_CONFIG_FILE: fwConfigFile(flight.env) },
     stdin: toJson(question),
     onStdout: (bytes) => stdout.write(bytes),
     onStderr: (bytes) => stderr.write(bytes),
@@ -51,9 +51,4 @@ function endOf(code: number): string {
   const signal = code < 0 ? -code : code - 128;
   if (signal <= 0) return `ended with exit code ${code}`;
   return `was killed by signal ${signal}${signal === 9 ? ' (most often for lack of memory)' : ''}`;
-}
-
-/** FireWorks looks for its settings where it is started: for a user that is where the worker was, not the launch folder. */
-function configFile(env: Flight['env']): string | undefined {
-  return env.FW_CONFIG_FILE ?? (existsSync('FW_config.yaml') ? resolve('FW_config.yaml') : undefined);
 }

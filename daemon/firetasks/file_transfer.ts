@@ -1,4 +1,4 @@
-/** FileTransferTask on this machine (fireworks/user_objects/firetasks/fileio_tasks.py). */
+/** FileTransferTask: moves and copies files, on this machine or to another (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { copyFile, cp, rename, rm, stat, utimes } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -6,7 +6,7 @@ import { codeOf, messageOf } from '../../core/errors.ts';
 import { jitter, SECOND, sleep } from '../../core/wait.ts';
 import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
-import { pythonTask } from './python.ts';
+import { putThere } from './remote_transfer.ts';
 
 export const params = z.looseObject({
   files: z.array(z.union([z.string(), z.looseObject({ src: z.string(), dest: z.string().optional() })])),
@@ -17,6 +17,10 @@ export const params = z.looseObject({
   max_retry: z.number().int().nonnegative().default(0),
   /** Seconds. */
   retry_delay: z.number().nonnegative().default(10),
+  /** For `rtransfer`. */
+  server: z.string().min(1).optional(),
+  user: z.string().nullish(),
+  key_filename: z.string().nullish(),
 });
 
 type Params = z.infer<typeof params>;
@@ -26,9 +30,7 @@ export const fileTransfer: Firetask = {
   params,
   async run(raw, flight) {
     const task = raw as Params;
-    // To another machine, by SFTP: FireWorks' own knows how.
-    if (task.mode === 'rtransfer') return await pythonTask.run(raw, flight);
-    const transfer = MODES[task.mode];
+    const transfer = task.mode === 'rtransfer' ? toServer(task, flight) : MODES[task.mode];
     if (!transfer)
       throw new FiretaskError(
         'ValueError',
@@ -46,24 +48,35 @@ async function one(
   transfer: Transfer,
   flight: Flight,
 ): Promise<void> {
-  const { src, dest = task.dest } = typeof file === 'string' ? { src: file } : file;
+  const remote = task.mode === 'rtransfer';
+  const { src, dest: own } = typeof file === 'string' ? { src: file } : file;
+  const dest = (remote ? null : own) ?? task.dest;
   if (!dest) throw new FiretaskError('ValueError', `FileTransferTask: where should ${src} go? Give 'dest'`);
   const path = (text: string) =>
     task.shell_interpret ? inLaunchDir(flight, text) : resolve(flight.launchDir, text);
   for (let left = task.max_retry; ; left--) {
     try {
-      return await transfer(path(src), path(dest));
+      return await transfer(path(src), remote ? dest : path(dest));
     } catch (thrown) {
       const message = `There was an error performing operation ${task.mode} from ${src} to ${dest}: ${messageOf(thrown)}`;
       if (left > 0) {
         flight.log.warning(message);
         if (await sleep(jitter(task.retry_delay * SECOND), flight.signal)) continue;
       }
+      // As FireWorks: a server that cannot be reached is no error of a file.
+      if (thrown instanceof FiretaskError) throw thrown;
       if (!task.ignore_errors)
         throw new FiretaskError('ValueError', message, null, undefined, { cause: thrown });
       return flight.log.warning(message);
     }
   }
+}
+
+/** To the server that the task names; the target is a folder there. */
+function toServer({ server, user, key_filename }: Params, flight: Flight): Transfer {
+  if (!server)
+    throw new FiretaskError('KeyError', "'server': FileTransferTask with mode 'rtransfer' must name one");
+  return (from, to) => putThere(from, to, { server, user, key_filename }, flight);
 }
 
 type Transfer = (from: string, to: string) => Promise<void>;

@@ -69,3 +69,19 @@ export class FiretaskError extends BorealisError {
     super(message, options);
   }
 }
+
+/** Ends a Firetask as a Python exception of that name would. */
+export function fail(exception: string, message: string): never {
+  throw new FiretaskError(exception, message);
+}
+
+/** Python's `assert`. */
+export function check(holds: boolean, otherwise: string): asserts holds {
+  if (!holds) fail('AssertionError', otherwise);
+}
+
+/** Python's `fw_spec[key]`: a key that is not there is an error. */
+export function specValue(spec: Doc, key: string): unknown {
+  if (!Object.hasOwn(spec, key)) fail('KeyError', `'${key}' is not in the spec`);
+  return spec[key];
+}

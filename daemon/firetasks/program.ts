@@ -1,7 +1,7 @@
 /** One program of a Firetask: started under the guard, fed, heard, and ended with all it started when the task must stop. */
 import { codeOf, messageOf } from '../../core/errors.ts';
 import { SECOND, sleep } from '../../core/wait.ts';
-import type { Flight } from './firetask.ts';
+import { type Flight, fail } from './firetask.ts';
 
 /** What a program needs of its flight. */
 export type ProgramFlight = Pick<Flight, 'launchDir' | 'env' | 'guard' | 'graceMs' | 'signal' | 'log'>;
@@ -22,6 +22,15 @@ export interface ProgramOptions {
   captured?: boolean;
   /** When this comes before the program's end, the program has done its work: what it still does is in the background. */
   done?: Promise<void>;
+}
+
+/** Python's error for a program that is not there: the shell that starts it would only say 127, as the program itself may. */
+export function mustBeThere(program: string, { env, launchDir }: Pick<Flight, 'env' | 'launchDir'>): void {
+  if (Bun.which(program, { PATH: env.PATH ?? '', cwd: launchDir })) return;
+  fail(
+    'FileNotFoundError',
+    `There is no program '${program}' on this worker. Install it, or correct the name (PATH=${env.PATH ?? ''})`,
+  );
 }
 
 /** How long after a program's end what it had written may take to be read. */

@@ -1,15 +1,15 @@
 /** ScriptTask: shell commands, one after the other (fireworks/user_objects/firetasks/script_task.py). */
 import { type FileHandle, open } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { type Doc, type FWAction, toJson } from '../../core/launchpad/index.ts';
 import { LoggedOutput } from '../lines.ts';
-import { type Firetask, FiretaskError, type Flight, flag, truth } from './firetask.ts';
-import { runProgram } from './program.ts';
+import { type Firetask, FiretaskError, type Flight, fail, flag, specValue, truth } from './firetask.ts';
+import { mustBeThere, runProgram } from './program.ts';
 
 export const params = z.looseObject({
-  script: z.union([z.string(), z.array(z.string())]),
+  script: z.union([z.string(), z.array(z.string()).min(1)]),
   use_shell: flag(true),
   shell_exe: z.string().nullish(),
   stdin_file: z.string().nullish(),
@@ -42,9 +42,15 @@ export const scriptTask: Firetask = {
     if (task.defuse_bad_rc && task.fizzle_bad_rc) {
       throw new FiretaskError('ValueError', 'ScriptTask cannot both FIZZLE and DEFUSE a bad returncode!');
     }
+    // One opened file for all scripts: each reads on where the one before has stopped.
+    await using stdin = task.stdin_file
+      ? await open(resolve(flight.launchDir, task.stdin_file)).catch((e) =>
+          fail('FileNotFoundError', `stdin_file ${task.stdin_file}: ${messageOf(e)}`),
+        )
+      : null;
     const outputs: Output[] = [];
     for (const script of typeof task.script === 'string' ? [task.script] : task.script) {
-      outputs.push(await runScript(script, task, flight));
+      outputs.push(await runScript(script, task, stdin, flight));
       // As FireWorks: nothing follows a bad return code, welcome or not.
       if (outputs.at(-1)?.code !== 0) break;
     }
@@ -58,27 +64,19 @@ interface Output {
   stderr: string;
 }
 
-async function runScript(script: string, task: Params, flight: Flight): Promise<Output> {
+async function runScript(
+  script: string,
+  task: Params,
+  stdin: FileHandle | null,
+  flight: Flight,
+): Promise<Output> {
   const argv = task.use_shell ? [task.shell_exe ?? '/bin/sh', '-c', script] : words(script);
-  const here = (path: string) => (isAbsolute(path) ? path : resolve(flight.launchDir, path));
+  mustBeThere(argv[0] ?? '', flight);
   await using files = new AsyncDisposableStack();
-  const opened = async (path: string, flags: string) => files.use(await open(here(path), flags));
-  const stdin = task.stdin_file
-    ? await opened(task.stdin_file, 'r').catch((e) =>
-        fail('FileNotFoundError', `stdin_file ${task.stdin_file}: ${messageOf(e)}`),
-      )
-    : null;
+  const opened = async (path: string) => files.use(await open(resolve(flight.launchDir, path), 'a'));
   flight.log.debug(`Running: ${script}`);
-  const stdout = new Stream(
-    flight,
-    task.store_stdout,
-    task.stdout_file && (await opened(task.stdout_file, 'a')),
-  );
-  const stderr = new Stream(
-    flight,
-    task.store_stderr,
-    task.stderr_file && (await opened(task.stderr_file, 'a')),
-  );
+  const stdout = new Stream(flight, task.store_stdout, task.stdout_file && (await opened(task.stdout_file)));
+  const stderr = new Stream(flight, task.store_stderr, task.stderr_file && (await opened(task.stderr_file)));
   const code = await runProgram(flight, argv, {
     stdin: stdin?.fd ?? (task.stdin_key ? textOf(task.stdin_key, flight) : undefined),
     onStdout: (bytes) => stdout.write(bytes),
@@ -89,13 +87,8 @@ async function runScript(script: string, task: Params, flight: Flight): Promise<
 }
 
 function textOf(key: string, flight: Flight): string {
-  if (!Object.hasOwn(flight.spec, key)) fail('KeyError', `'${key}' (stdin_key) is not in the spec`);
-  const value = flight.spec[key];
+  const value = specValue(flight.spec, key);
   return typeof value === 'string' ? value : toJson(flight.rawSpec[key]);
-}
-
-function fail(exception: string, message: string): never {
-  throw new FiretaskError(exception, message);
 }
 
 /** Logs an output as it comes, writes all of it to a file when asked, and keeps its first part for the LaunchPad when asked. */
