@@ -1,12 +1,12 @@
 /** One object to one file, in pieces that are fetched side by side; the whole is checked by its CRC32C. */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, open, rename, rm } from 'node:fs/promises';
+import { chmod, open, rename, rm, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { BorealisError } from '../errors.ts';
 import { crc32c, crcText, joinCrc32c } from './crc32c.ts';
 import { inLanes } from './in_flight.ts';
-import { modeOf, objectPath, type StorageObject } from './object.ts';
+import { modeOf, objectPath, type StorageObject, USUAL_MODE } from './object.ts';
 import { Mismatch, type TransferOptions, type Wire, wholeAgain } from './wire.ts';
 
 /** Pieces of one object under way at once: what one connection alone cannot carry. */
@@ -25,13 +25,32 @@ export async function download(
 ): Promise<void> {
   const part = `${file}.part-${crypto.randomUUID().slice(0, 8)}`;
   try {
+    const receive = object.size <= wire.pieceBytes ? receiveWhole : receivePieces;
     await wholeAgain(() => receive(wire, bucket, object, part, o));
     if (object.packed) await unpack(part, o.signal);
-    await chmod(part, modeOf(object));
+    if (modeOf(object) !== USUAL_MODE) await chmod(part, modeOf(object));
     await rename(part, file);
-  } finally {
+  } catch (thrown) {
     await rm(part, { force: true });
+    throw thrown;
   }
+}
+
+/** A small one: each step on the disk costs as much as its bytes. */
+async function receiveWhole(
+  wire: Wire,
+  bucket: string,
+  object: StorageObject,
+  part: string,
+  o: TransferOptions,
+): Promise<void> {
+  await wire.budget.spend(object.size, async () => {
+    const piece = { start: 0, length: object.size };
+    const bytes = await wire.again(() => fetchPiece(wire, bucket, object, piece, o.signal), o);
+    check(object, crc32c(bytes));
+    await writeFile(part, bytes, { mode: USUAL_MODE });
+    o.onBytes?.(bytes.length);
+  });
 }
 
 interface Piece {
@@ -40,7 +59,7 @@ interface Piece {
   crc: number;
 }
 
-async function receive(
+async function receivePieces(
   wire: Wire,
   bucket: string,
   object: StorageObject,
@@ -61,14 +80,18 @@ async function receive(
     }),
   );
   const crc = pieces.reduce((sum, piece) => joinCrc32c(sum, piece.crc, piece.length), 0);
-  if (isRight(object, crc)) return;
-  o.onBytes?.(-object.size);
-  throw new Mismatch(`its CRC32C should be ${object.crc32c} and is ${crcText(crc)}`);
+  try {
+    check(object, crc);
+  } catch (thrown) {
+    o.onBytes?.(-object.size);
+    throw thrown;
+  }
 }
 
-/** A server that knows no checksum, which Google's is not, is believed. */
-function isRight(object: StorageObject, crc: number): boolean {
-  return object.crc32c === null || object.crc32c === crcText(crc);
+/** Throws when the checksum is another. A server that knows none, which Google's is not, is believed. */
+function check(object: StorageObject, crc: number): void {
+  if (object.crc32c !== null && object.crc32c !== crcText(crc))
+    throw new Mismatch(`its CRC32C should be ${object.crc32c} and is ${crcText(crc)}`);
 }
 
 /** Reads an object into memory, all of it. */
@@ -81,7 +104,7 @@ export async function readObject(
   return await wholeAgain(async () => {
     const piece = { start: 0, length: object.size };
     const bytes = await wire.again(() => fetchPiece(wire, bucket, object, piece, o.signal), o);
-    if (!isRight(object, crc32c(bytes))) throw new Mismatch(`its CRC32C should be ${object.crc32c}`);
+    check(object, crc32c(bytes));
     return object.packed ? Bun.gunzipSync(bytes) : bytes;
   });
 }

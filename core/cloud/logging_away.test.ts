@@ -22,7 +22,7 @@ async function open(o: Partial<CloudLogOptions> = {}) {
     resource: { type: 'gce_instance', labels: { project_id: 'sandbox', instance_id: '1', zone: 'z' } },
     minSeverity: 'DEBUG',
     tell: (severity, message) => void told.push(`${severity} ${message}`),
-    requestMs: 100,
+    requestMs: 300,
     sleep: (ms, signal) => sleep(ms / 100, signal),
     ...o,
   });
@@ -91,17 +91,19 @@ test('a Logging that hangs at the end: the flush is bounded, and says what was n
 test('no credentials: told once, lines wait, and the worker goes on', async () => {
   const program = `
     const { cloudLog } = await import(${JSON.stringify(join(import.meta.dir, 'logging.ts'))});
+    const told = [];
     const log = cloudLog({
       project: 'p',
       endpoints: { metadataHost: '127.0.0.1:1' },
       resource: { type: 'global', labels: {} },
       minSeverity: 'INFO',
-      tell: (severity, message) => console.log(severity, message),
+      tell: (severity, message) => void told.push(severity + ' ' + message),
       sleep: (ms) => Bun.sleep(ms / 100).then(() => true),
     });
     log.sink({ at: new Date(), severity: 'INFO', message: '', labels: {} });
-    await Bun.sleep(500);
+    while (told.length === 0) await Bun.sleep(5);
     await log.flush(10);
+    console.log(told.join('\\n'));
     process.exit(0);`;
   const env = { ...process.env, GOOGLE_APPLICATION_CREDENTIALS: '/nowhere/key.json' };
   const child = Bun.spawn([process.execPath, '-e', program], { env, stderr: 'pipe' });

@@ -49,7 +49,7 @@ export const uploadPath = (bucket: string) => `/upload${bucketPath(bucket)}/o`;
 /** Where gsutil and gcloud, too, keep the permissions of a file: octal digits in the metadata. */
 const MODE = 'goog-reserved-posix-mode';
 /** What a file has that nobody thought about: this need not be said. */
-const USUAL_MODE = 0o644;
+export const USUAL_MODE = 0o644;
 
 export function modeMetadata(mode: number): Record<string, string> {
   const permissions = mode & 0o777;

@@ -191,6 +191,7 @@ function manyPieces(): Buffer {
 test('a large object comes in pieces side by side; a piece that fails comes again, alone', async () => {
   await using w = await world({
     pieceBytes: QUARTER_MIB,
+    storePieceBytes: QUARTER_MIB,
     answerWithinMs: 300,
     slowestBytesPerSecond: 10_000_000,
   });
@@ -213,6 +214,7 @@ test('a large object comes in pieces side by side; a piece that fails comes agai
 test('a large upload that breaks goes on where it broke', async () => {
   await using w = await world({
     pieceBytes: QUARTER_MIB,
+    storePieceBytes: QUARTER_MIB,
     answerWithinMs: 300,
     slowestBytesPerSecond: 10_000_000,
   });

@@ -39,8 +39,9 @@ const PASSING: RetryPolicy = {
 const AT_ONCE = 32;
 const MIB = 1024 * 1024;
 const PIECE_BYTES = 8 * MIB;
+const STORE_PIECE_BYTES = 32 * MIB;
 /** Under way at once in all transfers of a worker: what its memory grows by. */
-const MOST_BYTES = 64 * MIB;
+const MOST_BYTES = 128 * MIB;
 const MOST_KNOWN_FOLDERS = 100_000;
 /** Trouble that goes on is told this often. */
 const TELL_EVERY_MS = 30 * SECOND;
@@ -52,6 +53,7 @@ export interface StorageOptions {
   answerWithinMs?: number;
   slowestBytesPerSecond?: number;
   pieceBytes?: number;
+  storePieceBytes?: number;
 }
 
 export class Storage {
@@ -69,6 +71,7 @@ export class Storage {
       api: new StorageApi(endpoints.storage, o.answerWithinMs, o.slowestBytesPerSecond),
       budget: new ByteBudget(MOST_BYTES),
       pieceBytes: o.pieceBytes ?? PIECE_BYTES,
+      storePieceBytes: o.storePieceBytes ?? STORE_PIECE_BYTES,
       again: (work, options) => this.#again(work, options),
     };
   }

@@ -19,7 +19,7 @@ export interface Request {
   path: string | URL;
   query?: Record<string, string | number | undefined>;
   headers?: Record<string, string>;
-  body?: Uint8Array | string;
+  body?: Uint8Array<ArrayBuffer> | string;
   /** An object's own bytes are asked for, packed or not: so many of them. */
   expects?: number;
   signal?: AbortSignal;

@@ -101,7 +101,7 @@ async function storePieces(
   const { file, path, size } = source;
   const session = await wire.again(() => begin(wire, bucket, said, size, o), o);
   for (let at = 0, crc = 0; ; ) {
-    const length = Math.min(wire.pieceBytes, size - at);
+    const length = Math.min(wire.storePieceBytes, size - at);
     const standing = await wire.budget.spend(length, async () => {
       const bytes = await readPiece(file, path, at, length);
       const next = await wire.again(once(wire, session, { at, size, bytes, crc }, o.signal), o);
@@ -162,7 +162,7 @@ async function begin(
 function once(
   wire: Wire,
   session: string,
-  piece: { at: number; size: number; bytes: Uint8Array; crc: number },
+  piece: { at: number; size: number; bytes: Uint8Array<ArrayBuffer>; crc: number },
   signal?: AbortSignal,
 ): () => Promise<Standing> {
   const { at, size, bytes } = piece;
@@ -188,7 +188,7 @@ async function put(
   { api }: Wire,
   session: string,
   headers: Record<string, string>,
-  body?: Uint8Array,
+  body?: Uint8Array<ArrayBuffer>,
   signal?: AbortSignal,
 ): Promise<Standing> {
   const request = { method: 'PUT', path: new URL(session), headers, body, signal };
@@ -211,7 +211,12 @@ function mismatchOf(thrown: unknown): never {
   throw thrown;
 }
 
-async function readPiece(file: FileHandle, path: string, start: number, length: number): Promise<Buffer> {
+async function readPiece(
+  file: FileHandle,
+  path: string,
+  start: number,
+  length: number,
+): Promise<Buffer<ArrayBuffer>> {
   const bytes = Buffer.allocUnsafe(length);
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(bytes, done, length - done, start + done);

@@ -5,7 +5,7 @@
 import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { ApiError, badRequest, conditionNotMet, notFound } from '../http.ts';
@@ -83,6 +83,8 @@ export type Bytes = Pick<StoredObject, 'blob' | 'size' | 'crc32c' | 'md5'>;
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
+
+const SMALL = 256 * 1024;
 
 export class Objects {
   readonly #sqlite: Database;
@@ -239,26 +241,33 @@ export class Objects {
   /** Writes a stream to a file, with its checksums, never holding more than a piece of it. */
   async receive(stream: AsyncIterable<Uint8Array>): Promise<Bytes> {
     const blob = crypto.randomUUID();
-    const part = this.path(`${blob}.part`);
-    const file = await open(part, 'w');
-    const md5 = createHash('md5');
-    let crc = 0;
-    let size = 0;
+    const sums = new Checksums();
+    const held: Uint8Array[] = [];
+    let file: FileHandle | null = null;
     try {
       for await (const chunk of stream) {
-        await file.write(chunk);
-        md5.update(chunk);
-        crc = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), crc);
-        size += chunk.byteLength;
+        sums.update(chunk);
+        held.push(chunk);
+        // A small one is written at once: each step on the disk costs as much as its bytes.
+        if (sums.size <= SMALL) continue;
+        file ??= await open(this.path(blob), 'w');
+        for (const one of held.splice(0)) await file.write(one);
       }
+      if (!file) await writeFile(this.path(blob), Buffer.concat(held));
     } catch (thrown) {
-      await file.close();
-      await rm(part, { force: true });
+      await rm(this.path(blob), { force: true });
       throw thrown;
+    } finally {
+      await file?.close();
     }
-    await file.close();
+    return { blob, ...sums.end() };
+  }
+
+  /** Takes a file of ours, whose checksums are known, for the bytes of an object. */
+  async adopt(part: string, sums: Checksums): Promise<Bytes> {
+    const blob = crypto.randomUUID();
     await rename(part, this.path(blob));
-    return { blob, size, crc32c: crcText(crc), md5: md5.digest('base64') };
+    return { blob, ...sums.end() };
   }
 
   close(): void {
@@ -281,6 +290,23 @@ export function checkConditions(
     throw conditionNotMet(message);
   if (same(ifGenerationNotMatch, generation) || same(ifMetagenerationNotMatch, there?.metageneration))
     throw reading ? new ApiError(304, 'notModified', '') : conditionNotMet(message);
+}
+
+/** Checksums of what comes in pieces. */
+export class Checksums {
+  readonly #md5 = createHash('md5');
+  #crc = 0;
+  size = 0;
+
+  update(chunk: Uint8Array): void {
+    this.#md5.update(chunk);
+    this.#crc = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), this.#crc);
+    this.size += chunk.byteLength;
+  }
+
+  end(): Pick<StoredObject, 'size' | 'crc32c' | 'md5'> {
+    return { size: this.size, crc32c: crcText(this.#crc), md5: this.#md5.digest('base64') };
+  }
 }
 
 function crcText(value: number): string {

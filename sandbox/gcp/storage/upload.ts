@@ -10,7 +10,7 @@ import {
   notFound,
   type Router,
 } from '../http.ts';
-import type { Bytes, Objects, Preconditions, StoredObject } from './objects.ts';
+import { type Bytes, Checksums, type Objects, type Preconditions, type StoredObject } from './objects.ts';
 import { preconditions, resourceOf } from './resources.ts';
 
 /** Google keeps the bytes of an unfinished upload in multiples of this. */
@@ -25,6 +25,9 @@ interface Session {
   /** Bytes so far, in this file. */
   path: string;
   received: number;
+  /** Of the whole quanta among them; what came after is held, for it may have to come again. */
+  sums: Checksums;
+  rest: Uint8Array;
   finished: StoredObject | null;
 }
 
@@ -119,6 +122,8 @@ export class Uploads {
       wanted: preconditions(query),
       path,
       received: 0,
+      sums: new Checksums(),
+      rest: NOTHING,
       finished: null,
     });
     const location = `${this.origin()}/upload/storage/v1/b/${encodeURIComponent(bucket)}/o?uploadType=resumable&name=${encodeURIComponent(name)}&upload_id=${id}`;
@@ -147,7 +152,7 @@ export class Uploads {
       if (!header || (to === '*' && known === null)) return await this.#finish(session, request.headers);
     }
     if (known !== null && session.received >= known) return await this.#finish(session, request.headers);
-    session.received -= session.received % QUANTUM;
+    keepWholeQuanta(session);
     return incomplete(session.received);
   }
 
@@ -161,20 +166,20 @@ export class Uploads {
         // What arrived before the connection broke is sent again by some clients: it is skipped.
         const skip = Math.max(0, Math.min(chunk.byteLength, session.received - at));
         await file.write(chunk, skip, chunk.byteLength - skip, at + skip);
+        sum(session, chunk.subarray(skip));
         at += chunk.byteLength;
         session.received = Math.max(session.received, at);
       }
       whole = true;
     } finally {
-      if (!whole) session.received -= session.received % QUANTUM;
+      if (!whole) keepWholeQuanta(session);
       await file.close();
     }
   }
 
   async #finish(session: Session, headers: Headers): Promise<Response> {
-    const bytes = Bun.file(session.path).slice(0, session.received);
-    const blob = await this.objects.receive(bytes.stream());
-    await rm(session.path, { force: true });
+    session.sums.update(session.rest);
+    const blob = await this.objects.adopt(session.path, session.sums);
     const meta = { ...session.meta, ...hashesIn(headers) };
     try {
       session.finished = this.objects.put(session.bucket, session.name, blob, meta, session.wanted);
@@ -194,6 +199,20 @@ export class Uploads {
     await rm(session.path, { force: true });
     return new Response(null, { status: 499 });
   }
+}
+
+const NOTHING = new Uint8Array();
+
+function sum(session: Session, bytes: Uint8Array): void {
+  const all = session.rest.length > 0 ? Buffer.concat([session.rest, bytes]) : bytes;
+  const whole = all.length - (all.length % QUANTUM);
+  if (whole > 0) session.sums.update(all.subarray(0, whole));
+  session.rest = all.slice(whole);
+}
+
+function keepWholeQuanta(session: Session): void {
+  session.received = session.sums.size;
+  session.rest = NOTHING;
 }
 
 /** 308 with what has arrived; no Range header means nothing. */
