@@ -11,14 +11,17 @@ import {
   fromJson,
   parseFWAction,
   parseYaml,
+  plainDoc,
   readWorkflowFile,
 } from '../core/launchpad/index.ts';
 import { type Commands, checkArgs } from '../ctl/command_line.ts';
+import { COMMANDS } from '../ctl/commands.ts';
+import { OPTIONS } from '../ctl/fleet/options.ts';
 import { parseLpad } from '../ctl/lpad/arguments.ts';
 import { LPAD_ALIASES, LPAD_COMMANDS } from '../ctl/lpad/commands.ts';
 import { globalFlags } from '../ctl/lpad/flags.ts';
-import { COMMANDS } from '../ctl/main.ts';
 import { parseCommandLine } from '../daemon/command_line.ts';
+import { params as dockerTask } from '../daemon/firetasks/docker.ts';
 import { words } from '../daemon/firetasks/script.ts';
 import { SETTINGS } from '../daemon/settings.ts';
 
@@ -173,6 +176,35 @@ interface Row {
   about: string;
 }
 
+test('every example of every --help is a command line, and each command has two', async () => {
+  const lines: string[] = [];
+  const walk = async (path: string, commands: Commands) => {
+    for (const [name, load] of Object.entries(commands)) {
+      const { subcommands, passThrough, examples = [] } = await load();
+      if (subcommands) await walk(`${path} ${name}`, subcommands);
+      else if (!passThrough)
+        expect([`${path} ${name}`, examples.length >= 2]).toEqual([`${path} ${name}`, true]);
+      lines.push(...examples);
+    }
+  };
+  await walk('borealisctl', COMMANDS);
+  for (const load of Object.values(LPAD_COMMANDS)) lines.push(...(await load()).default.examples);
+  for (const line of lines) {
+    // What a shell does with the output is no word of the command.
+    const [argv = []] = commandsIn(line.replace(/ > \S+$/, ''));
+    await expect(check(argv, true), line).resolves.toBeUndefined();
+    expect([line, argv.length > 1]).toEqual([line, true]);
+  }
+});
+
+test('the guide has every option of up -o, with what it is', () => {
+  const guide = textOf('docs/fleets.md');
+  for (const [name, about] of Object.entries(OPTIONS))
+    if (about) expect(guide).toMatch(new RegExp(`^\\| \`${name}\` +\\| ${escaped(about)} +\\|$`, 'm'));
+});
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
 test('the table of settings is that of fireworker --help', () => {
   const rows = (Object.entries(SETTINGS) as [string, Row][]).map(([name, setting]) => {
     const standard =
@@ -207,6 +239,20 @@ test('every key of a spec that the code looks at is told', () => {
   const told = new Set([...section.matchAll(/`(_[a-z_]+)`/g)].map(([, key = '']) => key));
   expect(keys.size).toBeGreaterThan(15);
   expect([...keys].filter((key) => !told.has(key))).toEqual([]);
+});
+
+test('docs/docker-task.md has every parameter of a DockerTask, and its workflow can be read', async () => {
+  const page = textOf('docs/docker-task.md');
+  const section = page.split(/^## /m).find((part) => part.startsWith('Parameters')) ?? '';
+  const told = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  expect(told).toEqual(Object.keys(dockerTask.shape));
+  const workflow = parseYaml(
+    blocksOf(page).find(({ language }) => language === 'yaml')?.text ?? '',
+    page,
+  ) as Doc;
+  const [firework] = checkWorkflow(workflow, 'the page').fireworks;
+  const [task] = plainDoc(firework?.spec ?? {})._tasks as Doc[];
+  expect(dockerTask.parse(task)).toMatchObject({ memory: 8 * 2 ** 30, retry_on_oom: 1 });
 });
 
 describe('the workflows in docs/workflows.md', () => {
