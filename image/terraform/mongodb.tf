@@ -28,11 +28,12 @@ resource "google_secret_manager_secret_iam_member" "mongodb_writes" {
 }
 
 resource "google_secret_manager_secret_iam_member" "mongodb_read" {
-  for_each = toset(var.mongodb ? concat([local.worker], var.members) : [])
+  # The account's address is known only when it is made: too late for a key.
+  for_each = toset(var.mongodb ? concat(["workers"], var.members) : [])
 
   secret_id = google_secret_manager_secret.mongodb[0].id
   role      = "roles/secretmanager.secretAccessor"
-  member    = each.key
+  member    = each.key == "workers" ? local.worker : each.key
 }
 
 resource "google_compute_disk" "mongodb" {
