@@ -48,7 +48,7 @@ const LONGEST_LINE = 64 * 1024;
 const LONGEST_LABEL = 1000;
 const EVERY_MS = SECOND;
 const REQUEST_MS = 20 * SECOND;
-/** A flood that Logging cannot follow is told of no oftener than this. */
+/** A flood that Logging cannot follow is told of on the console no oftener than this. */
 const TELL_DROPS_MS = 10 * SECOND;
 /** One failure is no news: an outage is told of at the third in a row, after about 3 s. */
 const FAILURES_TOLD = 3;
@@ -69,7 +69,9 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
   /** Out of the queue while it is under way, so that a full queue drops what waits, not what is being sent. */
   let batch: Waiting[] = [];
   let dropped = 0;
-  let droppedUntold = 0;
+  /** Of them, what the log does not say yet, and what the console does not. */
+  let unmarked = 0;
+  let untold = 0;
   let toldDropsAt = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let sending: Promise<void> | null = null;
@@ -83,7 +85,8 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
 
   function drop(count: number): void {
     dropped += count;
-    droppedUntold += count;
+    unmarked += count;
+    untold += count;
   }
 
   async function write(): Promise<void> {
@@ -109,8 +112,9 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
   async function send(): Promise<void> {
     for (let most = BATCH, delay = SECOND; ; ) {
       if (batch.length === 0) {
-        if (queue.length === 0 || performance.now() - toldDropsAt > TELL_DROPS_MS) tellDrops();
+        markDrops();
         batch = queue.take(most, BATCH_CHARS);
+        if (batch.length === 0 || performance.now() - toldDropsAt > TELL_DROPS_MS) tellDrops();
       }
       if (batch.length === 0) return;
       try {
@@ -134,15 +138,21 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
     }
   }
 
-  /** Says in the log, where they are missing, and on the console how many lines were dropped. */
-  function tellDrops(): void {
-    if (droppedUntold === 0) return;
-    const message = `${droppedUntold} lines were dropped here: Cloud Logging was slow or away`;
+  /** Says in the log how many lines were dropped, in their place: before the oldest that waits. */
+  function markDrops(): void {
+    if (unmarked === 0) return;
+    const message = `${unmarked} lines were dropped here: Cloud Logging was slow or away`;
     const next = queue.oldest;
     const line: LogLine = { at: next?.line.at ?? new Date(), severity: 'WARNING', message, labels: {} };
     queue.putBack([{ line, number: (next?.number ?? lines) - 0.5, chars: LINE_CHARS }]);
-    tell('WARNING', message.replace(' here', ''));
-    droppedUntold = 0;
+    unmarked = 0;
+  }
+
+  /** The same on the console, where they are not missing. */
+  function tellDrops(): void {
+    if (untold === 0) return;
+    tell('WARNING', `${untold} lines were dropped: Cloud Logging was slow or away`);
+    untold = 0;
     toldDropsAt = performance.now();
   }
 
@@ -173,7 +183,7 @@ export function cloudLog(o: CloudLogOptions): CloudLog {
       })();
       await Promise.race([all, sleep(deadlineMs, end.signal)]);
       end.abort();
-      const left = batch.length + queue.length + droppedUntold;
+      const left = batch.length + queue.length + unmarked;
       if (left > 0) tell('WARNING', `${left} lines have not reached Cloud Logging`);
     },
     dropped: () => dropped,

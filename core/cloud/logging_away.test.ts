@@ -79,6 +79,24 @@ test('nobody listens: the oldest lines go, and the log and the console say how m
   ]);
 });
 
+test('a Logging that is slower than what is said: every line is there, or counted where it is missing', async () => {
+  await using log = await open({ mostQueued: 600, requestMs: 60_000 });
+  log.line.delayMs = 30;
+  for (let from = 0; from < 20_000; from += 200) {
+    for (const text of numbered(from, from + 200)) log.say.info(text);
+    await Bun.sleep(1);
+  }
+  await log.flush(10_000);
+  let next = 0;
+  for (const text of log.texts()) {
+    const dropped = /^(\d+) lines were dropped here/.exec(text)?.[1];
+    if (dropped === undefined) expect([next, Number(text)]).toEqual([Number(text), next]);
+    next = dropped === undefined ? Number(text) + 1 : next + Number(dropped);
+  }
+  expect(next).toBe(20_000);
+  expect(log.dropped()).toBeGreaterThan(0);
+});
+
 test('a Logging that hangs at the end: the flush is bounded, and says what was not sent', async () => {
   await using log = await open({ requestMs: 60_000 });
   log.line.hang();

@@ -1,11 +1,14 @@
 /** For tests: what lies between a client and a server. Not part of the program. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** A TCP connection to a server, which a test may cut, stop or refuse. */
 export class TestLine implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #hangs = false;
+  /** What is passed on comes this much later. */
+  delayMs = 0;
   port = 0;
   /** Connections that were taken. */
   taken = 0;
@@ -21,7 +24,7 @@ export class TestLine implements AsyncDisposable {
       // Taken, read, and never answered: what a server does that has hung.
       if (this.#hangs) return void here.resume();
       const there = this.#keep(connect(this.to, '127.0.0.1'));
-      here.pipe(there).pipe(here);
+      here.pipe(this.#later()).pipe(there).pipe(here);
     });
     const server = this.#server;
     if (!server.listening) await new Promise<void>((done) => server.listen(this.port, '127.0.0.1', done));
@@ -44,6 +47,12 @@ export class TestLine implements AsyncDisposable {
 
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #later(): Transform {
+    return new Transform({
+      transform: (chunk, _, done) => void setTimeout(() => done(null, chunk), this.delayMs),
+    });
   }
 
   #keep(socket: Socket): Socket {
