@@ -58,16 +58,18 @@ export async function renderJinja(source: string, context: Doc, folder: string):
     const found = read(name);
     return found && { ...found, src: asJinjaReads(found.src) };
   };
-  const environment = new nunjucks.Environment(loader, { autoescape: true });
+  const environment = new nunjucks.Environment(loader, { autoescape: true, dev: true });
   for (const [name, filter] of Object.entries(FILTERS)) environment.addFilter(name, filter);
   for (const name of ['e', 'escape']) environment.addFilter(name, (value) => safe(nunjucks, escaped(value)));
+  environment.addFilter('safe', (value) => safe(nunjucks, shown(value)));
   environment.addFilter('truth', truth);
   environment.addFilter('tojson', (value) => safe(nunjucks, jsonForHtml(value)));
   const template = compiled(nunjucks, source, environment);
   try {
     return template.render(contextOf(context) as Doc);
   } catch (thrown) {
-    if (thrown instanceof FiretaskError) throw thrown;
+    const { cause = thrown } = thrown as Error;
+    if (cause instanceof FiretaskError) throw cause;
     const why = reason(thrown);
     return fail(/filter not found/.test(why) ? 'TemplateAssertionError' : 'UndefinedError', why);
   }

@@ -63,7 +63,7 @@ async function sftp(lines: readonly string[], server: Server, flight: Flight): P
   if (code === NO_CONNECTION)
     throw new FiretaskError(
       'SSHException',
-      `No SFTP connection to ${server.server}: ${last?.trim() ?? 'closed'}. It must be in ~/.ssh/known_hosts and take a key of this worker`,
+      `No SFTP connection to ${server.server}: ${last?.trim().replace(/\.$/, '') ?? 'closed'}. It must be in ~/.ssh/known_hosts and take a key of this worker`,
     );
   throw new BorealisError(last?.trim() ?? `sftp ended with exit code ${code}`);
 }
@@ -72,7 +72,7 @@ function optionsOf({ server, user, key_filename }: Server, { env }: Flight): str
   const home = env.HOME ?? homedir();
   const config = join(home, '.ssh', 'config');
   return [
-    ...['-q', '-b', '-'],
+    ...['-b', '-'],
     ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', 'ConnectTimeout=30'],
     // ssh goes by the user's entry in /etc/passwd; the worker, as FireWorks, by HOME.
     ...['-o', `UserKnownHostsFile=${join(home, '.ssh', 'known_hosts')}`],
