@@ -44,7 +44,7 @@ const numbered = (from: number, to: number) => Array.from({ length: to - from },
 test('a Logging that hangs: lines wait, are sent again when it is back, and are there once and in order', async () => {
   await using log = await open();
   log.say.info('0');
-  await until(() => log.texts().length === 1);
+  await log.flush(5000);
   log.line.hang();
   for (const text of numbered(1, 1000)) log.say.info(text);
   await until(() => log.told.length === 1);
@@ -62,7 +62,7 @@ test('a Logging that hangs: lines wait, are sent again when it is back, and are 
 test('nobody listens: the oldest lines go, and the log and the console say how many', async () => {
   await using log = await open({ mostQueued: 100 });
   log.say.info('0');
-  await until(() => log.texts().length === 1);
+  await log.flush(5000);
   await log.line.refuse();
   log.say.info('1');
   await until(() => log.told.length === 1);
