@@ -8,7 +8,7 @@ import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { run } from './run.ts';
 
 const root = resolve(import.meta.dir, '..');
-const { version } = await Bun.file(join(root, 'package.json')).json();
+const { version, dependencies } = await Bun.file(join(root, 'package.json')).json();
 
 let folder: string;
 let prefix: string;
@@ -84,9 +84,9 @@ test(
       '--ignore-scripts',
       '--prefix',
       join(folder, 'bare'),
-      'bun@1.4.5',
+      `bun@${dependencies.bun}`,
     ];
-    await run([...argv], { cwd, env });
+    await run(argv, { cwd, env });
     await rm(join(packages, 'bun'), { recursive: true });
     await rm(join(packages, '@oven'), { recursive: true, force: true });
     for (const name of ['bun', '@oven'])
