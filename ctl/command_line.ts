@@ -86,9 +86,10 @@ function findFlag(args: ArgsDef, typed: string): Flag | null {
   return null;
 }
 
-const kebab = (name: string) => name.replaceAll('_', '-').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+export const kebab = (name: string) =>
+  name.replaceAll('_', '-').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
-function aliasesOf(def: ArgDef): string[] {
+export function aliasesOf(def: ArgDef): string[] {
   const alias = 'alias' in def ? def.alias : undefined;
   return alias === undefined ? [] : Array.isArray(alias) ? alias : [alias];
 }

@@ -37,7 +37,10 @@ test('version, help, and words that nobody knows', async () => {
 });
 
 test('every command has help with two examples', async () => {
-  const own = 'up ps logs quit-soon quit-when-idle set-metadata down gce watch doctor'.split(' ');
+  const own =
+    'up run scale ps logs quit-soon quit-when-idle set-metadata down gce watch doctor tunnel completion'.split(
+      ' ',
+    );
   const sandbox = 'up down status run preempt mongo'.split(' ').map((name) => ['sandbox', name]);
   const lpad = Object.keys(LPAD_COMMANDS).map((name) => ['lpad', name]);
   const paths = [...own.map((name) => [name]), ...sandbox, ...lpad];

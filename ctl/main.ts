@@ -5,29 +5,9 @@
  */
 import { basename } from 'node:path';
 import { version } from '../core/version.ts';
-import { type Commands, runCommandLine } from './command_line.ts';
+import { runCommandLine } from './command_line.ts';
+import { COMMANDS, OWN_NAMES } from './commands.ts';
 import { printLine, report } from './output.ts';
-
-export const COMMANDS: Commands = {
-  up: () => import('./commands/up.ts'),
-  run: () => import('./commands/run.ts'),
-  scale: () => import('./commands/scale.ts'),
-  ps: () => import('./commands/ps.ts'),
-  logs: () => import('./commands/logs.ts'),
-  'quit-soon': () => import('./commands/quit_soon.ts'),
-  'quit-when-idle': () => import('./commands/quit_when_idle.ts'),
-  'set-metadata': () => import('./commands/set_metadata.ts'),
-  down: () => import('./commands/down.ts'),
-  gce: () => import('./commands/gce.ts'),
-  lpad: () => import('./commands/lpad.ts'),
-  storage: () => import('./commands/storage.ts'),
-  watch: () => import('./commands/watch.ts'),
-  doctor: () => import('./commands/doctor.ts'),
-  sandbox: () => import('./commands/sandbox.ts'),
-};
-
-/** Names under which the binary is one of its commands. */
-const OWN_NAMES = ['lpad', 'gce'];
 
 /** Runs one command line; `calledAs` is the name of the program as it was typed. Returns the exit code. */
 export async function main(argv: readonly string[], calledAs: string): Promise<number> {

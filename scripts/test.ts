@@ -197,6 +197,8 @@ await provide(
     { program: 'sftp', package: 'openssh-client', why: 'FileTransferTask is not tried by SFTP' },
     { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
     { program: 'systemd-analyze', package: 'systemd', why: 'the unit file is not verified' },
+    { program: 'zsh', package: 'zsh', why: 'completion is not tried in zsh' },
+    { program: 'fish', package: 'fish', why: 'completion is not tried in fish' },
     ...DEBIAN_ROOT_NEEDS,
   ],
   say,

@@ -8,9 +8,9 @@ import { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError } from '../../core/errors.ts';
 import { loadLaunchPadSettings, plainDoc } from '../../core/launchpad/index.ts';
 import { sleep } from '../../core/wait.ts';
-import { place, prefix } from '../fleet/flags.ts';
+import { place, prefix, range } from '../fleet/flags.ts';
 import { openFleet } from '../fleet/fleet.ts';
-import { wholeNumber } from '../fleet/names.ts';
+import { rangeOf, vmNames, wholeNumber } from '../fleet/names.ts';
 import { tail } from '../fleet/tail.ts';
 import { logPlaces, logsIn } from '../fleet/task_logs.ts';
 import { color, note, print, printJsonLine, printLine } from '../output.ts';
@@ -29,6 +29,7 @@ export default defineCommand({
   },
   args: {
     ...prefix,
+    ...range,
     i: {
       type: 'string',
       alias: 'fw_id',
@@ -58,15 +59,16 @@ export default defineCommand({
     if (flags.i !== undefined) return await showTaskLogs(flags.i, flags);
     const { prefix: fleet, compute } = openFleet(flags);
     const most = wholeNumber('lines', flags.lines, 1, 10_000) as number;
-    const base = [
-      // The prefix has letters, digits and - only; another fleet may be called my-demo.
-      `labels.worker=~"^${fleet}-[0-9]"`,
-      `severity>=${flags.severity}`,
-      ...(flags.filter ? [`(${flags.filter})`] : []),
-    ];
+    const { base, count } = rangeOf(flags.base, flags.count);
+    // The prefix has letters, digits and - only; another fleet may be called my-demo.
+    const workers =
+      base === undefined && count === undefined
+        ? `labels.worker=~"^${fleet}-[0-9]"`
+        : `labels.worker=~"^(${vmNames(fleet, base ?? 0, count ?? 1).join('|')})$"`;
+    const always = [workers, `severity>=${flags.severity}`, ...(flags.filter ? [`(${flags.filter})`] : [])];
     const { project, endpoints } = compute;
     const list = (since: Date | null, most: number) => {
-      const filter = [...base, ...(since ? [`timestamp>="${since.toISOString()}"`] : [])].join('\n');
+      const filter = [...always, ...(since ? [`timestamp>="${since.toISOString()}"`] : [])].join('\n');
       return listLogs(project, endpoints, filter, most);
     };
     for await (const entry of tail({ list, most, follow: flags.follow ?? false, sleep })) {

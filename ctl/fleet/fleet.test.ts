@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestCloud, testCloud } from '../../sandbox/gcp/test_cloud.ts';
@@ -299,4 +299,38 @@ test('files and trees to storage and from it', async () => {
   expect(ran[8]?.err).toBe('error: Cannot read gs://sandbox/t/none: there is no such object\n');
   expect(await Bun.file(join(cwd, 'back', 'sub', 'b.txt')).text()).toBe('B');
   expect(await Bun.file(join(cwd, 'back', 'one', 'a.txt')).text()).toBe('A');
+}, 20_000);
+
+test('tunnel: ssh to the VM that MongoDB runs on, in whichever zone, by gcloud', async () => {
+  await cloud.boot('mongodb');
+  const bin = join(cwd, 'bin');
+  // Stands for gcloud, which no test may have: it says how it was called.
+  await Bun.write(join(bin, 'gcloud'), '#!/bin/sh\necho "$@"\nexit 3\n');
+  await chmod(join(bin, 'gcloud'), 0o755);
+  const PATH = `${bin}:${process.env.PATH}`;
+  const [dry, real, none] = await run(
+    [
+      ['tunnel', '--iap', '--port', '27018', '--dry-run'],
+      ['tunnel', 'mongodb'],
+      ['tunnel', 'nobody'],
+    ],
+    { ...cloud.env, PATH },
+  );
+  expect(dry?.out).toBe(
+    'gcloud compute ssh mongodb --project=sandbox --zone=us-west1-b --tunnel-through-iap -- -o ExitOnForwardFailure=yes -nNT -L 127.0.0.1:27018:localhost:27017\n',
+  );
+  expect(real?.err).toContain('my_launchpad.yaml: host: 127.0.0.1, port: 27017');
+  expect(real).toMatchObject({
+    code: 3,
+    out: expect.stringContaining('compute ssh mongodb --project=sandbox'),
+  });
+  expect(none).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('There is no VM nobody in project sandbox'),
+  });
+}, 20_000);
+
+test('logs of some VMs of a fleet', async () => {
+  const [some] = await run([['logs', 'demo', '--base', '1', '--count', '2']]);
+  expect(some?.out).toMatch(/^\S+Z ERROR {3}\[demo-1 fw 7\] c\n$/);
 }, 20_000);
