@@ -136,6 +136,36 @@ describe('a VM that works', () => {
   );
 
   test(
+    'takes what its metadata say: by category and query, under its name, with its env',
+    async () => {
+      await using launchpad = await boot('real-picky', {
+        fworker_name: 'picky',
+        fworker_category: '[gpu, big]',
+        fworker_query: '{"spec.n": {"$gt": 1}}',
+        fworker_env: '{tool: /opt/tool}',
+        idle_for_rockets: '0.5',
+        idle_for_waiters: '0.5',
+      });
+      const look = { _fw_name: 'ScriptTask', script: 'cat', stdin_key: '_fw_env', store_stdout: true };
+      const specs = [
+        { _category: 'gpu', n: 2 },
+        { _category: 'big', n: 1 },
+        { _category: 'cpu', n: 2 },
+        { n: 2 },
+      ];
+      const fws = specs.map((spec, i) => ({ fw_id: i + 1, spec: { ...spec, _tasks: [look] } }));
+      await addWorkflows(launchpad, [newWorkflow({ fws, links: {} })]);
+      await gone('real-picky');
+      const states = await Promise.all([1, 2, 3, 4].map((id) => stateOf(launchpad, id)));
+      expect(states).toEqual(['COMPLETED', 'READY', 'READY', 'READY']);
+      const launch = await launchpad.launches.findOne({ fw_id: 1 });
+      expect(launch?.fworker).toMatchObject({ name: 'picky', category: ['gpu', 'big'] });
+      expect(JSON.parse(launch?.action.stored_data.stdout)).toEqual({ tool: '/opt/tool' });
+    },
+    LIMIT,
+  );
+
+  test(
     'quit=soon, set while a rocket flies: it lands, no other starts, the VM deletes itself',
     async () => {
       await using launchpad = await boot('real-soon');
