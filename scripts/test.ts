@@ -16,6 +16,7 @@ import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 import { build, buildLibrary } from './build.ts';
 import { DEBIAN_ROOT_NEEDS } from './debian_root.ts';
 import { dockerEngine } from './docker_engine.ts';
+import { fakeGcsServer } from './fake_gcs_server.ts';
 import { argvOf, processesIn, type Resident } from './processes_in.ts';
 import { pythonEnv } from './python_env.ts';
 import { pathWithSbin, provide } from './system_packages.ts';
@@ -210,6 +211,7 @@ const engine = await dockerEngine({
 });
 try {
   if (engine) env.DOCKER_HOST = engine.host;
+  if (only.length === 0 || only.some((part) => 'staging.e2e.ts'.includes(part))) await fakeGcsServer(say);
   const python = await pythonEnv({ say });
   if (python) env.BOREALIS_PYTHON = python;
   await testAll();

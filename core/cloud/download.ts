@@ -10,7 +10,7 @@ import { modeOf, objectPath, type StorageObject, USUAL_MODE } from './object.ts'
 import { Mismatch, type TransferOptions, type Wire, wholeAgain } from './wire.ts';
 
 /** Pieces of one object under way at once: what one connection alone cannot carry. */
-const PIECES_AT_ONCE = 4;
+const PIECES_AT_ONCE = 8;
 
 /**
  * Fetches this generation of an object. It appears under the file's name only when it is there whole and its checksum is

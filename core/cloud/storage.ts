@@ -38,10 +38,10 @@ const PASSING: RetryPolicy = {
 /** Files at once: a request takes 30 to 100 ms there and back, and a small file no longer than that. */
 const AT_ONCE = 32;
 const MIB = 1024 * 1024;
-const PIECE_BYTES = 8 * MIB;
-const STORE_PIECE_BYTES = 32 * MIB;
+const PIECE_BYTES = 4 * MIB;
+const STORE_PIECE_BYTES = 16 * MIB;
 /** Under way at once in all transfers of a worker: what its memory grows by. */
-const MOST_BYTES = 128 * MIB;
+const MOST_BYTES = 64 * MIB;
 const MOST_KNOWN_FOLDERS = 100_000;
 /** Trouble that goes on is told this often. */
 const TELL_EVERY_MS = 30 * SECOND;
