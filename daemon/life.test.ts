@@ -62,6 +62,7 @@ const facts = (part: Partial<Facts> = {}): Facts => ({
   taken: 0,
   once: false,
   lookedInVain: false,
+  upMs: 0,
   idleMs: 0,
   idleForRocketsMs: 15 * MINUTE,
   idleForWaitersMs: 60 * MINUTE,
@@ -108,6 +109,14 @@ describe('what it does next', () => {
     ],
     ['draining it waits for the rockets', draining(2), { slots: 4 }, forEver],
     ['stopped is the end', stopped('SIGTERM'), {}, { move: 'end', why: 'SIGTERM' }],
+    [
+      'one that is never idle says now and then what never fits',
+      flying(1),
+      { slots: 2, upMs: 31 * MINUTE, sinceUnfittingMs: Number.POSITIVE_INFINITY },
+      ask('unfitting'),
+    ],
+    ['not when it has just begun', idle, { upMs: 1, sinceUnfittingMs: Infinity }, { move: 'claim' }],
+    ['nor too often', idle, { upMs: 99 * MINUTE, sinceUnfittingMs: 29 * MINUTE }, { move: 'claim' }],
     ['--once claims its one rocket', idle, { once: true }, { move: 'claim' }],
     [
       '--once has its one rocket',

@@ -72,6 +72,7 @@ export interface Facts {
   once: boolean;
   /** The last look for work found nothing, and nothing has happened since. */
   lookedInVain: boolean;
+  upMs: number;
   idleMs: number;
   idleForRocketsMs: number;
   idleForWaitersMs: number;
@@ -103,6 +104,8 @@ export function nextMove(life: Life, f: Facts, random: () => number = Math.rando
   const rockets = life.state === 'flying' ? life.rockets : 0;
   if (f.once && (f.taken >= f.slots || f.lookedInVain)) return { move: 'stop', why: onceWhy(f) };
   if (rockets >= f.slots) return { move: 'wait', ms: Number.POSITIVE_INFINITY };
+  if (Math.min(f.upMs, f.sinceUnfittingMs) >= UNFITTING_WHEN_BUSY_MS)
+    return { move: 'ask', about: 'unfitting' };
   if (!f.lookedInVain) return { move: 'claim' };
   if (rockets > 0) return { move: 'wait', ms: pollMs(f.idleMs, random) };
   return whenIdle(f, random);
@@ -139,6 +142,8 @@ function whenIdle(f: Facts, random: () => number): Move {
 
 /** How often an idle worker says what it leaves because it never fits. */
 const UNFITTING_EVERY_MS = 10 * MINUTE;
+/** And one that is never idle: it has to look through all that is READY, which may be much. */
+const UNFITTING_WHEN_BUSY_MS = 30 * MINUTE;
 
 const seconds = (ms: number) => `${Math.round(ms / 1000)} s`;
 

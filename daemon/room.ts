@@ -68,6 +68,11 @@ export const everFitting = (room: Room): Doc => fitting(room, []);
 /** So many are told at once. */
 const FEW = 10;
 
+/** What is READY may be much, and to know this is not worth more. */
+const WORTH_MS = 2000;
+/** MaxTimeMSExpired. */
+const TIME_IS_OVER = 50;
+
 /** Some Fireworks that are READY for this worker and never fit it, and what each asks for. */
 export async function unfitting(
   { fireworks }: LaunchPad,
@@ -76,7 +81,14 @@ export async function unfitting(
 ): Promise<{ fwId: number; asks: string }[]> {
   const query = fworkerQuery({ ...fworker, only: { $nor: [everFitting(room)] } });
   const projection = { fw_id: 1, 'spec._cpus': 1, 'spec._memory': 1 };
-  const found = await fireworks.find({ ...query, state: 'READY' }, { projection, limit: FEW }).toArray();
+  const options = { projection, limit: FEW, maxTimeMS: WORTH_MS };
+  const found = await fireworks
+    .find({ ...query, state: 'READY' }, options)
+    .toArray()
+    .catch((thrown: unknown) => {
+      if ((thrown as { code?: unknown }).code === TIME_IS_OVER) return [];
+      throw thrown;
+    });
   return found.map(({ fw_id, spec }) => {
     const { cpus, memory } = needOf(spec, { slots: 1, cpus: 0, memory: 0 });
     return {

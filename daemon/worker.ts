@@ -57,6 +57,7 @@ class Loop {
   readonly landings: Record<Landing, number> = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
   #life: Life = { state: 'starting' };
   #taken = 0;
+  readonly #startedAt = Date.now();
   #idleSince = Date.now();
   #lookedInVain = false;
   /** When each question was last asked, and what the answer was. */
@@ -110,6 +111,7 @@ class Loop {
       taken: this.#taken,
       once: o.once,
       lookedInVain: this.#lookedInVain,
+      upMs: Date.now() - this.#startedAt,
       idleMs,
       idleForRocketsMs: o.idleForRocketsMs,
       idleForWaitersMs: o.idleForWaitersMs,
