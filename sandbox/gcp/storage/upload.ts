@@ -204,10 +204,15 @@ export class Uploads {
 const NOTHING = new Uint8Array();
 
 function sum(session: Session, bytes: Uint8Array): void {
-  const all = session.rest.length > 0 ? Buffer.concat([session.rest, bytes]) : bytes;
-  const whole = all.length - (all.length % QUANTUM);
-  if (whole > 0) session.sums.update(all.subarray(0, whole));
-  session.rest = all.slice(whole);
+  const { rest, sums } = session;
+  const over = (rest.length + bytes.length) % QUANTUM;
+  if (over === rest.length + bytes.length) {
+    session.rest = Buffer.concat([rest, bytes]);
+    return;
+  }
+  sums.update(rest);
+  sums.update(bytes.subarray(0, bytes.length - over));
+  session.rest = bytes.slice(bytes.length - over);
 }
 
 function keepWholeQuanta(session: Session): void {
