@@ -148,6 +148,23 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
   );
 
   withEngine(
+    'one in the background runs beside those of its Firework',
+    async () => {
+      const world = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: '/nowhere' };
+      await using worker = await testWorker({ env: world, storage: async () => storage });
+      const beside = task('beside', 'sleep 1.5; echo beside > /wc/x', { outputs: ['/wc/x'] });
+      const _background_tasks = [{ tasks: [beside], num_launches: 1 }];
+      const own = [0, 1].map((i) => task('own', `sleep 1; echo ${i} > /wc/${i}`, { outputs: [`/wc/${i}`] }));
+      await worker.add(own, { _background_tasks });
+      expect(await worker.fly()).toBe('completed');
+      expect(await stored('beside')).toEqual({ x: 'beside\n' });
+      expect(await stored('own')).toEqual({ 0: '0\n', 1: '1\n' });
+      expect(await containers()).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  withEngine(
     'missing inputs are all named, before anything runs',
     async () => {
       await storage.write('sandbox', 'missing/there', '');

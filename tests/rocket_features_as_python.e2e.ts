@@ -201,7 +201,7 @@ const CASES: Case[] = [
         firework(
           'a',
           [
-            script('while [ "$(cat a b | wc -l)" -lt 3 ]; do sleep 0.05; done 2> errors'),
+            script('while [ "$(cat a b 2> /dev/null | wc -l)" -lt 3 ]; do sleep 0.05; done'),
             script('echo end >> a'),
           ],
           {
@@ -412,9 +412,9 @@ const CASES: Case[] = [
   },
   {
     name: 'timeout: the rocket in flight lands, and no other takes off',
-    workflows: ['a', 'b'].map((name, i) => firework(name, script('sleep 2'), { _priority: 2 - i })),
-    rapidfire: { timeout: 1 },
-    flags: ['--timeout', '1'],
+    workflows: ['a', 'b'].map((name, i) => firework(name, script('sleep 4'), { _priority: 2 - i })),
+    rapidfire: { timeout: 2 },
+    flags: ['--timeout', '2'],
     states: { a: 'COMPLETED', b: 'READY' },
   },
 ];
