@@ -282,7 +282,7 @@ describe('the workflows in docs/workflows.md', () => {
         kinds.push('FWAction');
       }
     }
-    expect(kinds).toEqual(['2 in yaml', '2 in json', ...Array(3).fill('1 in yaml'), 'FWAction']);
+    expect(kinds).toEqual(['2 in yaml', '2 in json', ...Array(4).fill('1 in yaml'), 'FWAction']);
   });
 
   const python = process.env.BOREALIS_PYTHON;

@@ -29,7 +29,7 @@ export function mustBeThere(program: string, { env, launchDir }: Pick<Flight, 'e
   if (Bun.which(program, { PATH: env.PATH ?? '', cwd: launchDir })) return;
   fail(
     'FileNotFoundError',
-    `There is no program '${program}' on this worker. Install it, or correct the name (PATH=${env.PATH ?? ''})`,
+    `There is no program '${program}' on this worker. Install it, or correct the name`,
   );
 }
 

@@ -140,7 +140,7 @@ describe('a task that cannot be', () => {
     [
       'no such program',
       script('no-such-program', { use_shell: false }),
-      'RuntimeError: ScriptTask fizzled! Return code: [127]',
+      "FileNotFoundError: There is no program 'no-such-program' on this worker. Install it, or correct the name",
     ],
     [
       'both kinds of input',
@@ -152,7 +152,7 @@ describe('a task that cannot be', () => {
       script('true', { defuse_bad_rc: true, fizzle_bad_rc: true }),
       'ValueError: ScriptTask cannot both FIZZLE and DEFUSE a bad returncode!',
     ],
-    ['no such key', script('cat', { stdin_key: 'none' }), "KeyError: 'none' (stdin_key) is not in the spec"],
+    ['no such key', script('cat', { stdin_key: 'none' }), "KeyError: 'none' is not in the spec"],
     [
       'an open quote',
       script("echo 'a", { use_shell: false }),
@@ -203,6 +203,14 @@ test('a process in the background does not hold the Firework, and ends with the 
     expect(await runs(pid)).toBe(true);
   }
   expect(await runs(pid)).toBe(false);
+});
+
+test('several scripts read one file on, each where the one before stopped', async () => {
+  await using worker = await testWorker();
+  const write = { _fw_name: 'FileWriteTask', files_to_write: [{ filename: 'in', contents: 'abcdef' }] };
+  await worker.add([write, script(['head -c 2 > first', 'cat > rest'], { stdin_file: 'in' })]);
+  expect(await worker.fly()).toBe('completed');
+  expect([await worker.file('first'), await worker.file('rest')]).toEqual(['ab', 'cdef']);
 });
 
 test('words are split as Python’s shlex does', () => {
