@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LogLine, loggerTo } from '../core/log.ts';
 import { SECOND } from '../core/wait.ts';
+import { Captures } from '../daemon/docker/capture.ts';
 import {
   type ContainerSpec,
   type Ended,
@@ -14,6 +15,8 @@ import {
 } from '../daemon/docker/container.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { LABELS, removeLeftovers } from '../daemon/docker/leftovers.ts';
+import { mapPath } from '../daemon/docker/paths.ts';
+import { LoggedOutput } from '../daemon/lines.ts';
 import { until } from '../daemon/test_worker.ts';
 import { fragileEngine, importImage } from '../scripts/docker_engine.ts';
 
@@ -270,27 +273,46 @@ describe(`a container${why ?? ''}`, () => {
   );
 
   withEngine(
-    'much output to a slow reader: the container waits, memory stays flat, not a byte is lost',
+    'much output: into a file byte for byte, into the log line by line, in flat memory, also when it is read slowly',
     async () => {
-      Bun.gc(true);
-      const before = process.memoryUsage.rss();
-      let bytes = 0;
-      let most = 0;
-      const onOutput = async (piece: Uint8Array) => {
-        bytes += piece.length;
-        most = Math.max(most, process.memoryUsage.rss());
-        // Slower than the container by far, for as long as its first 4 MB last.
-        if (bytes < 4e6) await Bun.sleep(2);
-      };
-      const one = running(
-        engine,
-        'yes 0123456789abcdef0123456789abcdef | head -c 200000000',
-        {},
-        { onOutput },
-      );
-      expect((await one.ended).exitCode).toBe(0);
-      expect(bytes).toBe(200_000_000);
-      expect(most - before).toBeLessThan(100e6);
+      const dir = await mkdtemp(join(tmpdir(), 'output-'));
+      try {
+        const staged = { ...mapPath('>/w/said', '/w', ''), local: join(dir, 'said') };
+        await using captures = await Captures.open([staged], '');
+        let [lines, longest, most, slow] = [0, 0, 0, 0];
+        const log = loggerTo([
+          ({ message }) => {
+            lines++;
+            longest = Math.max(longest, message.length);
+          },
+        ]);
+        const logged = new LoggedOutput(log);
+        Bun.gc(true);
+        const before = process.memoryUsage.rss();
+        const onOutput = async (piece: Uint8Array) => {
+          await captures.write(piece);
+          logged.write(piece);
+          most = Math.max(most, process.memoryUsage.rss());
+          // At first slower than the container by far.
+          if (slow++ < 100) await Bun.sleep(2);
+        };
+        // A line of 150 MB, lines of no characters at all, and bytes that are no UTF-8.
+        const script =
+          'head -c 150000000 /dev/zero | tr "\\0" x; echo; yes 0123456789 | head -c 55000000; printf "\\377\\376 odd\\n"';
+        const one = running(engine, script, {}, { onOutput });
+        expect((await one.ended).exitCode).toBe(0);
+        logged.end();
+        await captures.end('');
+        expect(Bun.file(staged.local).size).toBe(150_000_001 + 55_000_000 + 7);
+        expect(Buffer.from(await Bun.file(staged.local).slice(205_000_001).bytes()).toString('latin1')).toBe(
+          '\xff\xfe odd\n',
+        );
+        expect(lines).toBeGreaterThan(5_000_000);
+        expect(longest).toBeLessThanOrEqual(64 * 1024);
+        expect(most - before).toBeLessThan(150e6);
+      } finally {
+        await rm(dir, { recursive: true });
+      }
     },
     LIMIT,
   );
