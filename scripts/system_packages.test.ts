@@ -31,7 +31,7 @@ function machine(o: { root: boolean; osRelease: string; has?: string[]; installs
     ran.push(argv.join(' '));
     if (argv[1] !== 'install') return null;
     const outcome = outcomes.shift() ?? null;
-    if (outcome === null) for (const { program } of needs) has.add(program);
+    if (outcome === null) for (const need of needs) if (argv.includes(need.package)) has.add(need.program);
     return outcome;
   };
   const it: Machine = { root: o.root, osRelease: o.osRelease, has: (program) => has.has(program), apt };
@@ -101,6 +101,18 @@ describe('provide', () => {
       ],
       left: ['busybox'],
     });
+  });
+
+  test('a package that this release does not have does not keep the others away', async () => {
+    const none = "E: Package 'busybox-static' has no installation candidate";
+    const installs = [none, none, null, none];
+    const { it, ran } = machine({ root: true, osRelease: DEBIAN, installs });
+    expect(await provided(it)).toEqual({
+      said: [line, `apt-get failed: ${none}`, 'busybox is not installed: there is no image to run.'],
+      left: ['busybox'],
+    });
+    const alone = ['docker.io', 'busybox-static'].map((name) => install.replace(/docker\.io .*/, name));
+    expect(ran).toEqual([install, 'apt-get update -qq', install, ...alone]);
   });
 
   test('where nothing is missing it says nothing', async () => {

@@ -80,11 +80,14 @@ export async function provide(
   }
   const packages = packagesOf(wanted);
   say(`Installing Debian packages that are missing here: ${packages.join(' ')}`);
-  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages];
+  const install = (names: string[]) =>
+    here.apt(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...names]);
   // The lists of a fresh image are empty or old: the first try may fail for that alone.
   const failure =
-    (await here.apt(install)) &&
-    ((await here.apt(['apt-get', 'update', '-qq'])) || (await here.apt(install)));
+    (await install(packages)) &&
+    ((await here.apt(['apt-get', 'update', '-qq'])) || (await install(packages)));
+  // A package that this release does not have (packer, in Debian 13) keeps away all that are asked for with it.
+  if (failure && packages.length > 1) for (const one of packages) await install([one]);
   const left = missing(needs, here.has);
   if (failure) {
     say(`apt-get failed: ${failure}`);
