@@ -41,7 +41,12 @@ export async function testCloud(o: Partial<GcpOptions> = {}): Promise<TestCloud>
       method,
       headers,
       ...(body !== undefined && {
-        body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+        body:
+          typeof body === 'string'
+            ? body
+            : body instanceof Uint8Array
+              ? Uint8Array.from(body)
+              : JSON.stringify(body),
       }),
     });
   const json = async (method: string, path: string, body?: unknown) =>
