@@ -74,6 +74,21 @@ test('a whole zone without room moves all, and what no zone has is missing', asy
   expect(again.said).toEqual(['There already: demo-0 .. demo-1', 'Creating 1 VM: demo-2']);
 });
 
+test('a quota that refuses the whole request moves all to the next zone', async () => {
+  await using cloud = await testCloud();
+  cloud.faults.add({ service: 'compute', match: 'bulkInsert', status: 403, reason: 'quotaExceeded' });
+  const { became } = await make(cloud, 2, { places: [{ zone: 'us-west1-b' }, { zone: 'us-central1-a' }] });
+  expect(became).toEqual(['us-central1-a', 'us-central1-a']);
+});
+
+test('what no zone would grant is not asked of the next', async () => {
+  await using cloud = await testCloud();
+  cloud.faults.add({ service: 'compute', match: 'bulkInsert', status: 403 });
+  const { became, said } = await make(cloud, 1, { places: [{ zone: 'us-west1-b' }, { zone: 'us-west1-c' }] });
+  expect(became[0]).toContain('The account needs the permission that is named');
+  expect(said).toEqual(['Creating 1 VM: demo-0']);
+});
+
 test('in a region Google chooses the zones', async () => {
   await using cloud = await testCloud();
   await make(cloud, 3, { places: [{ region: 'us-west1', anyZone: true }] });

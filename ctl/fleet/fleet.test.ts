@@ -334,3 +334,26 @@ test('logs of some VMs of a fleet', async () => {
   const [some] = await run([['logs', 'demo', '--base', '1', '--count', '2']]);
   expect(some?.out).toMatch(/^\S+Z ERROR {3}\[demo-1 fw 7\] c\n$/);
 }, 20_000);
+
+test('when some VMs cannot be had, a table says which, and why; the same command completes the set', async () => {
+  cloud.faults.add({ service: 'compute', match: 'insert part-1', operationError: 'QUOTA_EXCEEDED' });
+  const up = ['up', 'part', '-c3', '-m', 'db=x'];
+  const [some, rest, again, whole] = await run([
+    up,
+    up,
+    [...up, '--json'],
+    ['up', 'part', '-c4', '-m', 'db=x', '-o', 'image=none'],
+  ]);
+  expect(some?.code).toBe(1);
+  expect(some?.err).toMatch(
+    /^VM +STATE +WHY\npart-0 +created\npart-1 +missing +Quota 'CPUS' exceeded\..*\npart-2 +created$/m,
+  );
+  expect(some?.err).toEndWith('1 of 3 VMs are missing. The same command again asks for those alone.\n');
+  expect(rest).toMatchObject({ code: 0, err: expect.stringContaining('Created 1 VM: part-1') });
+  expect(again?.code).toBe(0);
+  expect(JSON.parse(again?.out ?? '')).toMatchObject(Array(3).fill({ ok: true, existed: true }));
+  expect(whole?.code).toBe(1);
+  expect(whole?.err).toMatch(
+    /part-3 +missing +The resource '.*images\/none' was not found. Build the disk image/,
+  );
+}, 30_000);
