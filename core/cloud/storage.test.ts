@@ -99,6 +99,25 @@ test('objects are written, read, listed in pages; an empty one and odd names too
   expect(await w.storage.exists('not-there')).toBe(false);
 });
 
+test('rights on objects are enough: a worker may not read the bucket itself', async () => {
+  await using w = await world();
+  using strict = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request) {
+      const { pathname, search } = new URL(request.url);
+      if (/^\/storage\/v1\/b\/[^/]+$/.test(pathname))
+        return Response.json({ error: { code: 403, message: 'no storage.buckets.get' } }, { status: 403 });
+      return fetch(`${w.cloud.origin}${pathname}${search}`, request);
+    },
+  });
+  const storage = new Storage(readEndpoints({ STORAGE_EMULATOR_HOST: strict.url.origin }), { policy: SOON });
+  expect(await storage.find('sandbox', 'not/there')).toBeNull();
+  await storage.write('sandbox', 'there', 'text');
+  expect(await storage.find('sandbox', 'there')).toMatchObject({ name: 'there' });
+  expect([await storage.exists('sandbox'), await storage.exists('not-there')]).toEqual([true, false]);
+});
+
 test('more objects than a page are all listed', async () => {
   await using w = await world();
   const { objects } = w.cloud.storage;

@@ -81,9 +81,10 @@ export class Storage {
     return this.#wire.api.now();
   }
 
+  /** By a list, as whoever may use objects can ask: to read the bucket itself takes a right that roles for objects have not. */
   async exists(bucket: string): Promise<boolean> {
     const { api } = this.#wire;
-    const request = { path: bucketPath(bucket), query: { fields: 'name' } };
+    const request = { path: `${bucketPath(bucket)}/o`, query: { maxResults: 1, fields: 'kind' } };
     try {
       await this.#again(() => api.json(request), {});
       return true;
