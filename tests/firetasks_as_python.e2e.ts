@@ -1,7 +1,7 @@
 /**
  * FireWorks' own Firetasks: the same workflows, flown by Python's rapidfire and by our fireworker on two databases, end in the
- * same states, with the same specs, the same stored data, the same files on disk, and the same FilePad. Not compared: the
- * texts of exceptions, which are for people, and how often FireWorks asks.
+ * same states, with the same specs, the same stored data, the same files on disk, and the same FilePad. The texts of
+ * exceptions are for people and differ: their classes are compared.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';

@@ -8,7 +8,7 @@ export function oneNewline(): Transform {
     transform(bytes: Buffer, _, done) {
       let text = bytes.toString('latin1');
       if (open && text.startsWith('\n')) text = text.slice(1);
-      open = text.endsWith('\r') || (open && text === '');
+      open = text.endsWith('\r');
       done(null, Buffer.from(text.replace(/\r\n?/g, '\n'), 'latin1'));
     },
   });
