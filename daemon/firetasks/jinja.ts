@@ -21,6 +21,7 @@ interface Node {
   arr: Node;
   else_: Node | null;
   children: Node[];
+  targets: Node[];
 }
 type Make = new (lineno: number, colno: number, ...fields: unknown[]) => Node;
 interface Compiler {
@@ -34,7 +35,7 @@ interface Frame {
 }
 interface Inside {
   compiler: { Compiler: { prototype: Record<string, Compile> } };
-  nodes: Record<'Filter' | 'Symbol' | 'NodeList' | 'InlineIf' | 'Not', Make>;
+  nodes: Record<'Filter' | 'Symbol' | 'NodeList' | 'InlineIf', Make>;
   runtime: {
     Frame: (new (parent: Frame, isolated: boolean) => Frame) & { prototype: Frame };
     SafeString: new (text: string) => object;
@@ -173,6 +174,12 @@ function mendCompiler(prototype: Record<string, Compile>, nodes: Inside['nodes']
     if (node.arr instanceof nodes.InlineIf && node.arr.else_ === null)
       throw new Error('`for ... if` is not known here: put an `if` into the loop');
     loop.call(this, node, frame);
+  };
+  const set = prototype.compileSet as Compile;
+  prototype.compileSet = function (node, frame) {
+    if (!node.targets.every((target) => target instanceof nodes.Symbol))
+      throw new Error('`set` of an attribute, as of a namespace, is not known here');
+    set.call(this, node, frame);
   };
   prototype.compileConcat = function (node, frame) {
     this._emit('runtime.concat(');

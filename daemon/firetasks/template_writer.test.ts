@@ -64,6 +64,7 @@ describe('a template', () => {
     ['{{ missing.attribute }}', 'UndefinedError', "'attribute' is asked of something that is undefined"],
     ['{{ i|nofilter }}', 'TemplateAssertionError', 'filter not found: nofilter'],
     ['{% for x in l if x %}{% endfor %}', 'TemplateSyntaxError', 'put an `if` into the loop'],
+    ['{% set d.k = 1 %}', 'TemplateSyntaxError', '`set` of an attribute'],
     ['{{ 1 / 0 }}', 'ZeroDivisionError', 'division by zero'],
   ];
   test.each(failures)('%s', async (template, exception, message) => {
