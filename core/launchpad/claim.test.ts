@@ -385,12 +385,16 @@ test('a claim that waits long for a lock whose holder died is given up, when a s
   const { launchpad } = pad;
   await addAll(launchpad, {});
   await launchpad.workflows.updateOne({}, { $set: { locked: true, locked_by: 'somebody/1' } });
-  const claiming = claim(launchpad, worker, dir);
+  await using wire = await wireTo(pad.settings, { lock: { sweptAfterMs: 100 } });
+  const claiming = claim(wire.launchpad, worker, dir);
   while (!(await launchpad.fireworks.findOne({ launches: 1 }))) await Bun.sleep(10);
   await Bun.sleep(150);
+  // While it asks for the lock once more the others do all of this; else it might take what is READY again before them.
+  const asking = await wire.hold('findAndModify', 'locked_by');
   const other = await pad.another({ lock: { expiresMs: 50 } });
   await detectLostRuns(other, { expirationSecs: -1, rerun: true });
   expect(await claim(other, worker, dir)).toMatchObject({ launchId: 2 });
+  asking.pass();
   expect(await claiming).toBeNull();
   expect(await launchpad.fireworks.findOne({})).toMatchObject({ state: 'RUNNING', launches: [2] });
   expect((await launchpad.launches.findOne({ launch_id: 1 }))?.state).toBe('FIZZLED');
