@@ -212,22 +212,27 @@ export class Compute {
       0,
     );
     if (made >= names.length || (places.length === 0 && !failure)) return new Map();
-    if ('region' in where) {
-      const there = new Set((await this.list(namesFilter(names))).map(({ name }) => name));
-      const why =
-        failure ?? Object.assign(new Error(`region ${where.region} has no room`), { reason: 'STOCKOUT' });
-      return new Map(names.filter((name) => !there.has(name)).map((name) => [name, why]));
-    }
-    if (made === 0 && failure) return new Map(names.map((name) => [name, failure]));
+    const reasons = 'zone' in where ? await this.#reasons(done, where.zone) : new Map<string, Error>();
+    // Who is there is known by looking: for a VM that was never tried there is no operation that says why.
+    const there = new Set((await this.list(namesFilter(names))).map(({ name }) => name));
+    const unsaid =
+      failure ?? Object.assign(new Error(`${placeName(where)} has no room`), { reason: 'STOCKOUT' });
+    return new Map(
+      names.filter((name) => !there.has(name)).map((name) => [name, reasons.get(name) ?? unsaid]),
+    );
+  }
+
+  /** What the inserts of a bulkInsert failed with, by the names of the VMs. */
+  async #reasons(done: Operation, zone: string): Promise<Map<string, Error>> {
     const operations = await this.#zoneOperations();
     const filter = `operationGroupId=${done.operationGroupId}`;
-    const request = { project: this.project, zone: where.zone, filter };
-    const failures = new Map<string, Error>();
+    const request = { project: this.project, zone, filter };
+    const reasons = new Map<string, Error>();
     for await (const one of operations.listAsync(request, { autoPaginate: false })) {
       const why = failureOf(one);
-      if (why && one.operationType === 'insert') failures.set(lastOf(one.targetLink), why);
+      if (why && one.operationType === 'insert') reasons.set(lastOf(one.targetLink), why);
     }
-    return failures;
+    return reasons;
   }
 
   /** Creates VMs in `zone`, one by one but several at a time, and says of each what became of it. */

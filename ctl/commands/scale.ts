@@ -69,13 +69,19 @@ export default defineCommand({
       metadata: everyValue(rawArgs, args, 'metadata'),
     });
     const settings = loadLaunchPadSettings(flags.launchpad || undefined);
+    let said = '';
     const look = () =>
       lookAndAct({
+        tell: (move, seen) => {
+          if (flags.json) printJsonLine({ at: new Date().toISOString(), ...move, ...seen });
+          // The same is not said again and again.
+          else if (move.why !== said) note(move.why);
+          said = move.why;
+        },
         plan,
         limits,
         settings: { ...settings, name: plan.database ?? settings.name },
         categories: everyValue(rawArgs, args, 'category'),
-        json: flags.json ?? false,
       });
     if (flags.once) return await look();
     const { signal } = interruption();
@@ -93,13 +99,10 @@ interface Look {
   limits: Limits;
   settings: LaunchPadSettings;
   categories: readonly string[];
-  json: boolean;
+  tell: (move: Move, seen: object) => void;
 }
 
-/** What was last said, so that it is not said again and again. */
-let said = '';
-
-async function lookAndAct({ plan, limits, settings, categories, json }: Look): Promise<number> {
+async function lookAndAct({ plan, limits, settings, categories, tell }: Look): Promise<number> {
   const { fleet, creation } = plan;
   const vms = await fleetVms(fleet);
   const { demand, flying } = await demandOf(settings, categories, vms);
@@ -111,7 +114,7 @@ async function lookAndAct({ plan, limits, settings, categories, json }: Look): P
     null,
   );
   const move = fit(demand, { vms: working.length, flying, newest }, limits, new Date());
-  tell(move, json, { ...demand, flying, vms: working.length });
+  tell(move, { ...demand, flying, vms: working.length });
   if (move.move === 'stay') return fleet.requests ? tellRequests([]) : 0;
   const numbers = freeNumbers(
     fleet.prefix,
@@ -121,10 +124,4 @@ async function lookAndAct({ plan, limits, settings, categories, json }: Look): P
   const names = numbers.map((n) => `${fleet.prefix}-${n}`);
   const results = await makeVms(fleet, creation(names), (text) => (fleet.requests ? undefined : note(text)));
   return fleet.requests ? tellRequests(fleet.requests.splice(0)) : await tellCreated(results, false);
-}
-
-function tell(move: Move, json: boolean, seen: object): void {
-  if (json) printJsonLine({ at: new Date().toISOString(), ...move, ...seen });
-  else if (move.why !== said) note(move.why);
-  said = move.why;
 }
