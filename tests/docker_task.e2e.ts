@@ -13,6 +13,7 @@ import { Engine } from '../daemon/docker/engine.ts';
 import { type TestWorker, testWorker, until } from '../daemon/test_worker.ts';
 import { type Gcp, startGcp } from '../sandbox/gcp/index.ts';
 import { importImage } from '../scripts/docker_engine.ts';
+import { imageOf } from './own_registry.ts';
 
 const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
 const why = await Engine.open({ DOCKER_HOST: host }).then(
@@ -530,6 +531,52 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
         saw.filter((line) => line.includes('Running it again')).map((line) => line.split('alone, ').at(-1)),
       ).toEqual(['with 96 MiB of memory', 'with 192 MiB of memory']);
       expect((await stored('oom')).said).toBe('60000000\n');
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'with retry_on_oom the second run waits for the containers of other slots, and has the VM alone',
+    async () => {
+      const env = { ...process.env, DOCKER_HOST: host };
+      await using worker = await testWorker({ env, storage: async () => storage });
+      const said = () => worker.said.map(({ message }) => message);
+      const big = `x=$(head -c 60000000 /dev/zero | tr '\\0' a); echo second run`;
+      await worker.add([task('other', 'echo other starts; sleep 4; echo other ends')]);
+      await worker.add([task('big', big, { memory: '96m', retry_on_oom: 1, timeout: 600 })]);
+      const other = worker.fly();
+      await until('the other', () => said().includes('other starts'), LIMIT);
+      const flying = worker.fly();
+      await until(
+        'the first run’s end',
+        () => said().some((line) => line.includes('Running it again')),
+        LIMIT,
+      );
+      await worker.add([task('late', 'echo late starts')]);
+      const late = worker.fly();
+      expect(await Promise.all([other, flying, late])).toEqual(['completed', 'completed', 'completed']);
+      const order = ['other ends', 'second run', 'late starts'].map((line) => said().indexOf(line));
+      expect(order).toEqual(order.toSorted((a, b) => a - b));
+    },
+    LIMIT,
+  );
+
+  withEngine(
+    'in an image without a shell a text is split into words',
+    async () => {
+      const image = `borealis-bare-${process.pid}:1`;
+      await using engine = await Engine.open({ DOCKER_HOST: host });
+      await imageOf(engine, image, await Bun.file(Bun.which('busybox') as string).bytes(), 'busybox');
+      try {
+        const one = task('bare', '', { image, command: `/busybox echo 'a b' $HOME`, outputs: ['>/wc/said'] });
+        expect(await fly(one)).toBeNull();
+        expect((await stored('bare')).said).toBe('a b $HOME\n');
+        expect(await fly({ ...one, command: 'nothing here' })).toMatch(
+          /The container cannot start: .* Is the first word of `command` a program of the image\? \(exit code 127\)$/,
+        );
+      } finally {
+        await engine.request('DELETE', `/images/${image}`);
+      }
     },
     LIMIT,
   );

@@ -1,5 +1,5 @@
 /** A registry of images on this machine, for one test: the program docker-registry of Debian. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SECOND, sleep } from '../core/wait.ts';
@@ -78,12 +78,18 @@ export async function push(
   return /digest: (sha256:[0-9a-f]{64})/.exec(said)?.[1] ?? '';
 }
 
-/** Makes an image of one file, and nothing else. */
-export async function imageOf(engine: Engine, name: string, content: Uint8Array): Promise<void> {
+/** Makes an image of one program, at its root, and nothing else. */
+export async function imageOf(
+  engine: Engine,
+  name: string,
+  content: Uint8Array,
+  program = 'file',
+): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'image-'));
   try {
-    await Bun.write(join(dir, 'file'), content);
-    Bun.spawnSync(['tar', '-cf', 'image.tar', 'file'], { cwd: dir });
+    await Bun.write(join(dir, program), content);
+    await chmod(join(dir, program), 0o755);
+    Bun.spawnSync(['tar', '-cf', 'image.tar', program], { cwd: dir });
     const [, repo = '', tag = ''] = /^(.*):([^:/]+)$/.exec(name) ?? [];
     await engine.upload(
       `/images/create?${new URLSearchParams({ fromSrc: '-', repo, tag })}`,
