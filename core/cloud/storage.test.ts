@@ -14,7 +14,7 @@ import { ByteBudget } from './in_flight.ts';
 import { parseStoragePath, Storage, type StorageOptions } from './storage.ts';
 import { type Trouble, testProxy } from './test_proxy.ts';
 
-const SOON = { retryable: isPassing, firstDelayMs: 1, longestDelayMs: 5, deadlineMs: 2000 };
+const SOON = { retryable: isPassing, firstDelayMs: 1, longestDelayMs: 5, deadlineMs: 10_000 };
 
 async function world(o: StorageOptions = {}) {
   const cloud = await testCloud();
@@ -151,7 +151,7 @@ test.each<[string, Trouble['does'][]]>([
 ])(
   '%s fails once in each way: it is done again, and nothing wrong is kept',
   async (method, ways) => {
-    await using w = await world({ answerWithinMs: 300 });
+    await using w = await world({ answerWithinMs: 1000 });
     const text = 'some text'.repeat(1000);
     const source = await w.file('source', text);
     await w.storage.upload(source, 'sandbox', 'there');
@@ -169,7 +169,7 @@ test.each<[string, Trouble['does'][]]>([
 );
 
 test('lists and questions about objects are asked again too', async () => {
-  await using w = await world({ answerWithinMs: 300 });
+  await using w = await world({ answerWithinMs: 1000 });
   await w.storage.write('sandbox', 'a', 'some text');
   for (const does of [503, 'reset', 'truncate', 'hang'] as const) {
     w.proxy.trouble({ on: /^GET .*prefix=/, does });
@@ -211,7 +211,7 @@ test('a large object comes in pieces side by side; a piece that fails comes agai
   await using w = await world({
     pieceBytes: QUARTER_MIB,
     storePieceBytes: QUARTER_MIB,
-    answerWithinMs: 300,
+    answerWithinMs: 1000,
     slowestBytesPerSecond: 10_000_000,
   });
   const bytes = manyPieces();
@@ -234,7 +234,7 @@ test('a large upload that breaks goes on where it broke', async () => {
   await using w = await world({
     pieceBytes: QUARTER_MIB,
     storePieceBytes: QUARTER_MIB,
-    answerWithinMs: 300,
+    answerWithinMs: 1000,
     slowestBytesPerSecond: 10_000_000,
   });
   const bytes = manyPieces();

@@ -37,7 +37,7 @@ async function world(o: { fetchCacheBytes?: number; storeRetryMs?: number } = {}
   const policy = { retryable: isPassing, firstDelayMs: 1, longestDelayMs: 5, deadlineMs: 2000 };
   const storage = new Storage(
     { metadataHost: '', storage: new URL(proxy.origin) },
-    { log, policy, answerWithinMs: 500 },
+    { log, policy, pieceBytes: 8 * 2 ** 20 },
   );
   const depot = await openDepot(dir, { fetchCacheBytes: 0, storeRetryMs: 100, log, ...o });
   let launchId = 0;
@@ -72,7 +72,7 @@ async function world(o: { fetchCacheBytes?: number; storeRetryMs?: number } = {}
       const { items = [] } = await cloud.json('GET', '/storage/v1/b/sandbox/o?prefix=run/');
       return (items as Json[]).map(({ name }) => String(name).slice('run/'.length));
     },
-    /** How many times objects were fetched. */
+    /** How many times objects were fetched; none here has more than one piece. */
     fetches: () => proxy.calls.filter((call) => call.includes('alt=media')).length,
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();
