@@ -53,8 +53,8 @@ export function planOf(
     project: flags.project ?? options.project,
     zone: flags.zone ?? options.zone,
   };
-  const places = placesOf(asked);
   const fleet = openFleet(asked);
+  const places = placesOf(asked);
   const spec = {
     project: fleet.compute.project,
     prefix: fleet.prefix,
