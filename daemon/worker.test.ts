@@ -41,6 +41,10 @@ const untilGo = script('touch running; while ! test -e go; do sleep 0.02; done')
 
 const landings = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
 
+/** A busy machine may need a second. */
+const IDLE = /^idle for \d+ s$/;
+const NOTHING_WAITS = /^idle for \d+ s, and nothing waits for work that runs$/;
+
 test('flies what is READY, the most urgent first, until it has idled', async () => {
   await using worker = await testWorker();
   for (const [priority, text] of [
@@ -50,7 +54,10 @@ test('flies what is READY, the most urgent first, until it has idled', async () 
   ] as const)
     await worker.add([script(text)], { _priority: priority });
   const { done } = start(worker, { idleForRocketsMs: 50, idleForWaitersMs: 50 });
-  expect(await done).toEqual({ why: 'idle for 0 s', landings: { ...landings, completed: 2, fizzled: 1 } });
+  expect(await done).toEqual({
+    why: expect.stringMatching(IDLE),
+    landings: { ...landings, completed: 2, fizzled: 1 },
+  });
   const launches = await worker.launchpad.launches.find({}).sort({ launch_id: 1 }).toArray();
   expect(launches.map(({ fw_id }) => fw_id)).toEqual([2, 3, 1]);
 });
@@ -58,7 +65,7 @@ test('flies what is READY, the most urgent first, until it has idled', async () 
 test('nothing waits for work that runs: the shorter idle time holds', async () => {
   await using worker = await testWorker();
   const { done } = start(worker, { idleForRocketsMs: 50 });
-  expect((await done).why).toBe('idle for 0 s, and nothing waits for work that runs');
+  expect((await done).why).toMatch(NOTHING_WAITS);
 });
 
 test('something waits for work that runs elsewhere: the longer idle time holds, and it is flown when it is READY', async () => {
@@ -142,7 +149,7 @@ test('every reason to stop is logged once', async () => {
   await done;
   stopping.ask('quit=soon was asked for', 'when they land');
   expect(worker.said.map(({ message }) => message).filter((text) => text.startsWith('Stopping'))).toEqual([
-    'Stopping: idle for 0 s',
+    expect.stringMatching(/^Stopping: idle for \d+ s$/),
   ]);
 });
 
@@ -273,7 +280,7 @@ describe('slots', () => {
     await worker.add([script('true')]);
     const { done } = start(worker, { ...room(1), idleForRocketsMs: 300, idleForWaitersMs: 10 * MINUTE });
     expect(await done).toEqual({
-      why: expect.stringMatching(/^idle for \d+ s, and nothing waits for work that runs$/),
+      why: expect.stringMatching(NOTHING_WAITS),
       landings: { ...landings, completed: 1 },
     });
     expect((await worker.firework(1)).state).toBe('READY');
