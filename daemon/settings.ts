@@ -136,7 +136,7 @@ export const SETTINGS = {
     schema: yaml.pipe(z.union([z.string(), z.array(z.string())], 'must be a word, or a list as [gpu, big]')),
     default: undefined,
     fileKey: null,
-    about: 'take only Fireworks of this _category, or of one of a list; __none__: only those without',
+    about: 'take only Fireworks of this _category, or of one of a list; `__none__`: only those without',
   },
   fworker_query: {
     schema: dictionary('a MongoDB query, as {"spec.kind": "big"}'),
