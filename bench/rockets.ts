@@ -136,9 +136,9 @@ async function turnOver(machine: OneMachine, count: number): Promise<void> {
 const FLIGHTS: Flights[] = [
   {
     name: 'one-by-one',
-    about: '200 workflows of one Firework',
-    workflows: () => Array.from({ length: 200 }, (_, i) => single(i + 1)),
-    count: 200,
+    about: '1,000 workflows of one Firework',
+    workflows: () => Array.from({ length: 1000 }, (_, i) => single(i + 1)),
+    count: 1000,
   },
   {
     name: 'fan-out-400',
@@ -148,9 +148,9 @@ const FLIGHTS: Flights[] = [
   },
   {
     name: 'fan-out-2000',
-    about: 'the first 100 of a root with 2,000 children',
+    about: 'the first 500 of a root with 2,000 children',
     workflows: () => [fanOut(2000)],
-    count: 100,
+    count: 500,
     onRequest: true,
   },
 ];
