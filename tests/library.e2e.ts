@@ -1,13 +1,13 @@
 /** A program of somebody else's, which has the library as a package: the guide's programs compile and do what they say. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Firework, pyTask, scriptTask, Workflow } from 'borealis';
 import { MINUTE } from '../core/wait.ts';
 import { processesIn } from '../scripts/processes_in.ts';
+import { blocksOf, pages, root, textOf } from './docs_pages.ts';
 
-const root = resolve(import.meta.dir, '..');
 const borealisctl = join(root, 'dist', 'borealisctl');
 
 /** The package of the program, with the library among its packages. */
@@ -19,10 +19,11 @@ beforeAll(async () => {
   await mkdir(join(folder, 'node_modules', '@types'), { recursive: true });
   await symlink(root, join(folder, 'node_modules', 'borealis'));
   await symlink(join(root, 'node_modules', '@types', 'bun'), join(folder, 'node_modules', '@types', 'bun'));
-  const pages = await Promise.all(
-    ['docs/library.md', 'README.md'].map((page) => readFile(join(root, page), 'utf8')),
-  );
-  programs = [...pages.join('\n').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+  // The guide to the library first: its first program is run.
+  programs = ['docs/library.md', ...pages.filter((page) => page !== 'docs/library.md')]
+    .flatMap((page) => blocksOf(textOf(page)))
+    .filter(({ language, mark }) => language === 'ts' && mark === '')
+    .map(({ text }) => text);
   for (const [i, text] of programs.entries()) await writeFile(join(folder, `program_${i}.ts`), text);
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -65,9 +66,9 @@ async function sandbox(): Promise<Sandbox> {
 const TOLD = ['square of 5: 25\n', 'square of 7: 49\n'];
 
 test(
-  'the programs of guide and README compile, as a package of their own',
+  'the programs of guides and README compile, as a package of their own',
   async () => {
-    expect(programs).toHaveLength(5);
+    expect(programs.length).toBeGreaterThan(5);
     // As `bun init` writes it.
     const compilerOptions = {
       lib: ['ESNext'],
