@@ -7,6 +7,7 @@ import { type Logger, silent } from '../log.ts';
 import { type RetryPolicy, retry } from '../retry.ts';
 import { MINUTE, SECOND } from '../wait.ts';
 import { cloudError, isConflict, isNotFound, isPassing } from './api_error.ts';
+import { copy, copyMetadata } from './copy.ts';
 import { crc32c, crcText } from './crc32c.ts';
 import { download, readObject } from './download.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -195,37 +196,74 @@ export class Storage {
   }
 
   /** Stores a file; what has this name is replaced. */
-  async upload(file: string, bucket: string, name: string, o: UploadOptions = {}): Promise<void> {
-    await this.#try(`store gs://${bucket}/${name}`, bucket, o, () =>
+  async upload(file: string, bucket: string, name: string, o: UploadOptions = {}): Promise<StorageObject> {
+    return await this.#try(`store gs://${bucket}/${name}`, bucket, o, () =>
       upload(this.#wire, file, bucket, name, o),
     );
   }
 
-  /**
-   * Stores a file as the output of a run, which does not replace what a newer run of the same Firework stored, and nothing
-   * unseen: an upload goes through only when the object is still what it was when this was decided. Throws StoredByNewerRun.
-   */
+  /** Stores a file as the output of a run. Returns the object, or throws StoredByNewerRun. */
   async storeOutput(
     file: string,
     bucket: string,
     name: string,
     run: Run,
     o: TransferOptions = {},
-  ): Promise<void> {
+  ): Promise<StorageObject> {
     const metadata = runMetadata(run);
+    return await this.#onTop(bucket, name, run, o, {
+      put: (generation) => this.upload(file, bucket, name, { ...o, metadata, generation }),
+      content: () => checksumOf(file),
+    });
+  }
+
+  /** The same with the bytes of an object of this bucket, which the server copies. Throws when it has been replaced. */
+  async copyOutput(
+    bucket: string,
+    from: StorageObject,
+    name: string,
+    run: Run,
+    o: TransferOptions = {},
+  ): Promise<StorageObject> {
+    const said = {
+      contentType: Bun.file(name).type,
+      metadata: { ...from.metadata, ...runMetadata(run), ...copyMetadata(bucket, from) },
+    };
+    return await this.#try(`copy gs://${bucket}/${from.name} to gs://${bucket}/${name}`, bucket, o, () =>
+      this.#onTop(bucket, name, run, o, {
+        put: (generation) => copy(this.#wire, bucket, from, name, said, { ...o, generation }),
+        content: async () => ({ size: from.size, crc32c: from.crc32c ?? '' }),
+      }),
+    );
+  }
+
+  /**
+   * Puts an output in its place. It does not replace what a newer run of the same Firework stored, and nothing unseen: it goes
+   * through only when the object is still what it was when this was decided. Throws StoredByNewerRun.
+   */
+  async #onTop(
+    bucket: string,
+    name: string,
+    run: Run,
+    o: TransferOptions,
+    output: {
+      put: (generation: string) => Promise<StorageObject>;
+      content: () => Promise<{ size: number; crc32c: string }>;
+    },
+  ): Promise<StorageObject> {
     let warned = false;
     // Mostly there is nothing of that name: to look first would be a request for each file.
     for (let generation = '0'; ; ) {
       try {
-        return await this.upload(file, bucket, name, { ...o, metadata, generation });
+        return await output.put(generation);
       } catch (thrown) {
         if (!isConflict(thrown)) throw thrown;
       }
       const there = await this.find(bucket, name, o);
       generation = there?.generation ?? '0';
       if (!there) continue;
-      const decision = onTop(there, await checksumOf(file), run);
-      if (decision === 'same') return;
+      const decision = onTop(there, await output.content(), run);
+      if (decision === 'same') return there;
       if (decision === 'refuse')
         throw new StoredByNewerRun(
           `gs://${bucket}/${name} was stored by a newer run of this Firework: it is not replaced`,
@@ -280,7 +318,7 @@ export class Storage {
   }
 
   /** Transfers many, some side by side. After a failure no new one is begun. */
-  async each<T>(items: Iterable<T>, o: TransferOptions, work: (item: T) => Promise<void>): Promise<void> {
+  async each<T>(items: Iterable<T>, o: TransferOptions, work: (item: T) => Promise<unknown>): Promise<void> {
     await inLanes(o.concurrency ?? AT_ONCE, items, async (item) => {
       o.signal?.throwIfAborted();
       await work(item);
