@@ -108,6 +108,7 @@ test(
     await mkdir(launch);
     const spec = { _tasks: [{ _fw_name: 'WaitTask', secs: 0.01 }] };
     await writeFile(join(launch, 'FW.json'), JSON.stringify({ fw_id: 1, name: 'waits', spec }));
+    await writeFile(join(launch, 'FW_offline.json'), JSON.stringify({ launch_id: 1 }));
     await run([process.execPath, join(copy, 'daemon/main.ts'), '--offline'], { cwd: launch, env });
     expect(JSON.parse(await readFile(join(launch, 'FW_offline.json'), 'utf8'))).toMatchObject({
       state: 'COMPLETED',
