@@ -18,6 +18,7 @@ import {
 import { type Commands, checkArgs } from '../ctl/command_line.ts';
 import { COMMANDS } from '../ctl/commands.ts';
 import { OPTIONS } from '../ctl/fleet/options.ts';
+import { hourlyPrice, readPrices } from '../ctl/fleet/prices.ts';
 import { parseLpad } from '../ctl/lpad/arguments.ts';
 import { LPAD_ALIASES, LPAD_COMMANDS } from '../ctl/lpad/commands.ts';
 import { dataflowFaults, stepsOf } from '../ctl/lpad/dataflow.ts';
@@ -232,6 +233,15 @@ test('roles and services that the guide gives by hand are those of the Terraform
   const [, list = ''] = /services = concat\(([\s\S]*?)\n {2}\)/.exec(module) ?? [];
   const services = [...list.matchAll(/"(\w+)"/g)].map(([, name]) => `${name}.googleapis.com`);
   expect([...new Set(commands.match(/\w+\.googleapis\.com/g))].sort()).toEqual(services.sort());
+});
+
+test('the prices that the guide to cost names are those of the table', () => {
+  const an = (machineType: string, spot = false) =>
+    hourlyPrice({ machineType, spot, diskGb: 0, accelerators: {} }, readPrices()) as number;
+  const cents = (dollars: number) => Math.round(100 * dollars);
+  const fleet = (spot: boolean) => Math.round(30 * 8 * an('n2-standard-4', spot));
+  const told = `an \`n1-standard-1\` is ${cents(an('n1-standard-1'))} cents an hour, an \`n2-standard-4\` ${cents(an('n2-standard-4'))} cents, and spot VMs 30 % of that. 30 VMs \`n2-standard-4\` for 8 hours are ${fleet(false)} USD, as spot VMs ${fleet(true)} USD.`;
+  expect(textOf('docs/cost.md').replaceAll('\n', ' ')).toContain(told);
 });
 
 const slug = (title: string) =>
