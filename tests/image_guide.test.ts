@@ -1,11 +1,10 @@
-/** The tables of docs/image.md are those of the Packer template's and the Terraform module's variables. */
+/** What the guides say of the Packer template's and the Terraform module's variables: docs/image.md has all, in tables. */
 import { expect, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parse } from '@cdktf/hcl2json';
+import { blocksOf, pages, root, shellOf, textOf } from './docs_pages.ts';
 import { type Body, readModule } from './terraform/module.ts';
-
-const root = resolve(import.meta.dir, '..');
 
 type Variables = Record<string, Body[]>;
 
@@ -28,4 +27,17 @@ test.each(subjects)('%s', async (title, variables) => {
     body.description,
   ]);
   expect<unknown>(rows).toEqual(expected);
+});
+
+test('every -var of a packer or terraform command in a guide is a variable', () => {
+  const commands = pages
+    .flatMap((page) => blocksOf(textOf(page)).flatMap((block) => shellOf(block) ?? []))
+    .flatMap((text) => text.replace(/\\\n\s*/g, ' ').split('\n'))
+    .filter((line) => /^(packer|terraform) /.test(line));
+  expect(commands.length).toBeGreaterThan(3);
+  for (const command of commands) {
+    const [, variables = {}] = subjects[command.startsWith('packer') ? 0 : 1] ?? [];
+    const given = [...command.matchAll(/-var '?([\w-]+)=/g)].map(([, name = '']) => name);
+    expect([command, given.filter((name) => !Object.hasOwn(variables, name))]).toEqual([command, []]);
+  }
 });
