@@ -45,7 +45,7 @@ function commandsIn(line: string): string[][] {
     .replace(/\s+#.*$/, '')
     .replace(/ > \S+$/, '')
     .split(/\s*(?:&&|;|\|)\s*/)
-    .map((command) => command.trim().replace(/^(\w+=(\$\([^)]*\)|\S*)\s+)+/, ''))
+    .map((command) => command.trim().replace(/^(exec\s+|\w+=(\$\([^)]*\)|\S*)\s+)+/, ''))
     .filter((command) => PROGRAMS.test(command))
     .map(words);
 }
