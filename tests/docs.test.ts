@@ -332,6 +332,10 @@ test('docs/docker-task.md has every parameter of a DockerTask, and its workflow 
   const section = page.split(/^## /m).find((part) => part.startsWith('Parameters')) ?? '';
   const told = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
   expect(told).toEqual(Object.keys(dockerTask.shape));
+  const least = { name: 'n', image: 'i', command: 'c', internal_prefix: '/i', storage_prefix: 'b/p' };
+  const standard = dockerTask.parse(least) as Doc;
+  for (const [, name = '', value = ''] of section.matchAll(/^\| `(\w+)` +\| `([^`]*)`/gm))
+    expect([name, value]).toEqual([name, String(standard[name])]);
   const workflow = parseYaml(
     blocksOf(page).find(({ language }) => language === 'yaml')?.text ?? '',
     page,
