@@ -16,6 +16,24 @@ export function crcText(value: number): string {
   return bytes.toString('base64');
 }
 
+/** The same in the shape that Google's client asks of its `crc32cGenerator`. */
+export class Crc32c {
+  #value = 0;
+
+  update(data: Buffer): void {
+    this.#value = crc32c(data, this.#value);
+  }
+
+  /** True when `other` (base64, or the number) is this checksum. */
+  validate(other: unknown): boolean {
+    return typeof other === 'number' ? other >>> 0 === this.#value : String(other) === this.toString();
+  }
+
+  toString(): string {
+    return crcText(this.#value);
+  }
+}
+
 /** The checksum of two pieces, one after the other, from those of the pieces. */
 export function joinCrc32c(first: number, second: number, secondLength: number): number {
   return (times(power(secondLength), first) ^ second) >>> 0;

@@ -1,7 +1,11 @@
-/** Cloud Storage: files and trees, in pieces, their CRC32C computed natively on the way and checked at the other end. */
+/**
+ * Cloud Storage: files and trees, in pieces, their CRC32C computed natively on the way and checked at the other end. It stands on
+ * Google's client (google_storage.ts); the bytes of files alone go by requests of our own (storage_api.ts).
+ */
 import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Storage as Client } from '@google-cloud/storage';
 import { BorealisError, codeOf, messageOf } from '../errors.ts';
 import { type Logger, silent } from '../log.ts';
 import { type RetryPolicy, retry } from '../retry.ts';
@@ -9,22 +13,16 @@ import { MINUTE, SECOND } from '../wait.ts';
 import { cloudError, isConflict, isNotFound, isPassing } from './api_error.ts';
 import { copy, copyMetadata } from './copy.ts';
 import { crc32c, crcText } from './crc32c.ts';
-import { download, readObject } from './download.ts';
+import { download, readPacked } from './download.ts';
 import type { Endpoints } from './endpoints.ts';
+import { GoogleStorage, type Patience, parsed } from './google_storage.ts';
 import { ByteBudget, inLanes } from './in_flight.ts';
-import {
-  bucketPath,
-  OBJECT_FIELDS,
-  type ObjectResource,
-  objectOf,
-  objectPath,
-  type StorageObject,
-} from './object.ts';
+import { OBJECT_FIELDS, type ObjectResource, objectOf, type StorageObject } from './object.ts';
 import { onTop, type Run, runMetadata, StoredByNewerRun } from './overwrite.ts';
 import { StorageApi } from './storage_api.ts';
 import { planTree, treeEntries } from './tree.ts';
-import { storeBytes, type UploadOptions, upload } from './upload.ts';
-import type { TransferOptions, Wire } from './wire.ts';
+import { mismatchOf, onlyOn, type UploadOptions, upload } from './upload.ts';
+import { Mismatch, type TransferOptions, type Wire, wholeAgain } from './wire.ts';
 
 export { parseStoragePath, type StorageObject } from './object.ts';
 export type { TransferOptions } from './wire.ts';
@@ -64,12 +62,16 @@ export class Storage {
   /** Objects that stand for folders and are known to be there, or are being made. */
   readonly #folders = new Map<string, Promise<void>>();
   #toldAt = 0;
+  /** The server's clock less ours; null before it was heard. */
+  #aheadMs: number | null = null;
 
   constructor(endpoints: Endpoints, o: StorageOptions = {}) {
     this.#log = o.log ?? silent;
     this.#policy = o.policy ?? PASSING;
+    const google = new GoogleStorage(endpoints.storage, o.answerWithinMs, o.slowestBytesPerSecond);
     this.#wire = {
-      api: new StorageApi(endpoints.storage, o.answerWithinMs, o.slowestBytesPerSecond),
+      google,
+      api: new StorageApi(google),
       budget: new ByteBudget(MOST_BYTES),
       pieceBytes: o.pieceBytes ?? PIECE_BYTES,
       storePieceBytes: o.storePieceBytes ?? STORE_PIECE_BYTES,
@@ -77,17 +79,26 @@ export class Storage {
     };
   }
 
-  /** The time by the server's clock, once it has answered. */
+  /** The time by the server's clock, to the second, once an object was looked for or a list was asked for. */
   now(): Date {
-    return this.#wire.api.now();
+    return new Date(Date.now() + (this.#aheadMs ?? 0));
   }
 
-  /** By a list, as whoever may use objects can ask: to read the bucket itself takes a right that roles for objects have not. */
+  /** Asks for next to nothing of a bucket, by a list: to read the bucket itself takes a right that roles for objects have not. */
+  async #knock(bucket: string, o: TransferOptions): Promise<void> {
+    const request = { uri: '/o', qs: { maxResults: 1, fields: 'kind' } };
+    const [, { headers }] = await this.#ask((client) => client.bucket(bucket).request(request), o);
+    this.#hear(headers);
+  }
+
+  #hear({ date }: { date?: string }): void {
+    const now = Date.parse(date ?? '');
+    if (now) this.#aheadMs = now - Date.now();
+  }
+
   async exists(bucket: string): Promise<boolean> {
-    const { api } = this.#wire;
-    const request = { path: `${bucketPath(bucket)}/o`, query: { maxResults: 1, fields: 'kind' } };
     try {
-      await this.#again(() => api.json(request), {});
+      await this.#knock(bucket, {});
       return true;
     } catch (thrown) {
       if (isNotFound(thrown)) return false;
@@ -101,24 +112,24 @@ export class Storage {
     prefix: string,
     o: { delimiter?: string; signal?: AbortSignal } = {},
   ): AsyncGenerator<StorageObject> {
+    const doing = `list gs://${bucket}/${prefix}`;
+    // The library keeps the headers of a list, which tell the time, to itself.
+    if (this.#aheadMs === null) await this.#try(doing, bucket, o, () => this.#knock(bucket, o));
     let pageToken: string | undefined;
     do {
-      const request = {
-        path: `${bucketPath(bucket)}/o`,
-        query: {
-          prefix,
-          delimiter: o.delimiter,
-          pageToken,
-          maxResults: 1000,
-          fields: `nextPageToken,items(${OBJECT_FIELDS})`,
-        },
-        signal: o.signal,
+      const query = {
+        prefix,
+        ...(o.delimiter && { delimiter: o.delimiter }),
+        ...(pageToken && { pageToken }),
+        autoPaginate: false,
+        maxResults: 1000,
+        fields: `nextPageToken,items(${OBJECT_FIELDS})`,
       };
-      const page = await this.#try(`list gs://${bucket}/${prefix}`, bucket, o, () =>
-        this.#again(
-          () => this.#wire.api.json<{ items?: ObjectResource[]; nextPageToken?: string }>(request),
-          o,
-        ),
+      const page = await this.#try(doing, bucket, o, () =>
+        this.#ask(async (client) => {
+          const [, , answer] = await client.bucket(bucket).getFiles(query);
+          return parsed<{ items?: ObjectResource[]; nextPageToken?: string }>(answer);
+        }, o),
       );
       for (const item of page.items ?? []) yield objectOf(item);
       pageToken = page.nextPageToken;
@@ -127,11 +138,14 @@ export class Storage {
 
   /** What is known of an object; null when there is none of that name. */
   async find(bucket: string, name: string, o: TransferOptions = {}): Promise<StorageObject | null> {
-    const { api } = this.#wire;
-    const request = { path: objectPath(bucket, name), query: { fields: OBJECT_FIELDS }, signal: o.signal };
     return await this.#try(`look for gs://${bucket}/${name}`, bucket, o, async () => {
       try {
-        return objectOf(await this.#again(() => api.json<ObjectResource>(request), o));
+        return await this.#ask(async (client) => {
+          const file = client.bucket(bucket).file(name);
+          const [answer, { headers }] = await file.getMetadata({ fields: OBJECT_FIELDS });
+          this.#hear(headers);
+          return objectOf(parsed<ObjectResource>(answer));
+        }, o);
       } catch (thrown) {
         if (isNotFound(thrown) && (await this.exists(bucket))) return null;
         throw thrown;
@@ -142,18 +156,58 @@ export class Storage {
   /** Reads a small object. */
   async read(bucket: string, name: string): Promise<Uint8Array> {
     return await this.#newest(`read gs://${bucket}/${name}`, bucket, name, {}, (object) =>
-      readObject(this.#wire, bucket, object, {}),
+      wholeAgain(() =>
+        object.packed ? readPacked(this.#wire, bucket, object) : this.#contentOf(bucket, object),
+      ),
     );
   }
 
-  async write(bucket: string, name: string, data: string | Uint8Array): Promise<void> {
-    await this.#store(bucket, name, data, {});
+  async #contentOf(bucket: string, { name, generation, size, crc32c }: StorageObject): Promise<Uint8Array> {
+    const download = async (client: Client) => {
+      const file = client.bucket(bucket).file(name, generation ? { generation } : {});
+      const [bytes] = await file.download({ validation: 'crc32c' });
+      return bytes;
+    };
+    return await this.#ask(download, { bytes: size }).catch((thrown) => {
+      if (codeOf(thrown) !== 'CONTENT_DOWNLOAD_MISMATCH') throw thrown;
+      throw new Mismatch(`its CRC32C should be ${crc32c} and is another`, { cause: thrown });
+    });
   }
 
-  async #store(bucket: string, name: string, data: string | Uint8Array, o: UploadOptions): Promise<void> {
-    const said = { name, contentType: Bun.file(name).type };
-    await this.#try(`write gs://${bucket}/${name}`, bucket, o, () =>
-      storeBytes(this.#wire, Buffer.from(data as Uint8Array), bucket, said, o),
+  async write(bucket: string, name: string, data: string | Uint8Array): Promise<void> {
+    await this.#save(bucket, name, data, {});
+  }
+
+  async #save(bucket: string, name: string, data: string | Uint8Array, o: UploadOptions): Promise<void> {
+    const bytes = Buffer.from(data as Uint8Array);
+    const options = {
+      resumable: false,
+      validation: 'crc32c',
+      // The server refuses other bytes: the library alone would look afterwards, and remove what has replaced what was there.
+      metadata: { contentType: Bun.file(name).type, crc32c: crcText(crc32c(bytes)) },
+      preconditionOpts: onlyOn(o.generation),
+    };
+    const save = () =>
+      this.#ask((client) => client.bucket(bucket).file(name).save(bytes, options), {
+        ...o,
+        bytes: bytes.length,
+      }).catch(mismatchOf);
+    await this.#try(`write gs://${bucket}/${name}`, bucket, o, () => wholeAgain(save));
+  }
+
+  /**
+   * Copies this generation of an object within storage, with what is said of it and `metadata` besides. `generation` is that which
+   * the new name must have, '0': none. Else it is refused with 412.
+   */
+  async copy(
+    bucket: string,
+    from: StorageObject,
+    toBucket: string,
+    toName: string,
+    o: UploadOptions = {},
+  ): Promise<StorageObject> {
+    return await this.#try(`copy gs://${bucket}/${from.name} to gs://${toBucket}/${toName}`, bucket, o, () =>
+      copy(this.#wire, bucket, from, toBucket, toName, o),
     );
   }
 
@@ -225,16 +279,11 @@ export class Storage {
     run: Run,
     o: TransferOptions = {},
   ): Promise<StorageObject> {
-    const said = {
-      contentType: Bun.file(name).type,
-      metadata: { ...from.metadata, ...runMetadata(run), ...copyMetadata(bucket, from) },
-    };
-    return await this.#try(`copy gs://${bucket}/${from.name} to gs://${bucket}/${name}`, bucket, o, () =>
-      this.#onTop(bucket, name, run, o, {
-        put: (generation) => copy(this.#wire, bucket, from, name, said, { ...o, generation }),
-        content: async () => ({ size: from.size, crc32c: from.crc32c ?? '' }),
-      }),
-    );
+    const metadata = { ...runMetadata(run), ...copyMetadata(bucket, from) };
+    return await this.#onTop(bucket, name, run, o, {
+      put: (generation) => this.copy(bucket, from, bucket, name, { ...o, metadata, generation }),
+      content: async () => ({ size: from.size, crc32c: from.crc32c ?? '' }),
+    });
   }
 
   /**
@@ -283,7 +332,7 @@ export class Storage {
       const key = `${bucket}/${name}`;
       const known = this.#folders.get(key);
       if (known) return await known;
-      const making = this.#store(bucket, name, '', { ...o, generation: '0' }).catch((thrown) => {
+      const making = this.#save(bucket, name, '', { ...o, generation: '0' }).catch((thrown) => {
         if (isConflict(thrown)) return;
         this.#folders.delete(key);
         throw thrown;
@@ -323,6 +372,11 @@ export class Storage {
       o.signal?.throwIfAborted();
       await work(item);
     });
+  }
+
+  /** Asks Google's client, and again after failures that pass. */
+  async #ask<T>(work: (client: Client) => Promise<T>, o: TransferOptions & Patience): Promise<T> {
+    return await this.#again(() => this.#wire.google.ask(work, o), o);
   }
 
   async #again<T>(work: () => Promise<T>, { policy = this.#policy, signal }: TransferOptions): Promise<T> {

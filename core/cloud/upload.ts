@@ -1,18 +1,18 @@
 /** One file to one object: small ones in one request, large ones in pieces, so that a broken upload goes on where it broke. */
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Storage as Client } from '@google-cloud/storage';
 import { BorealisError } from '../errors.ts';
-import { isNotFound, statusOf } from './api_error.ts';
+import { answerOf, isNotFound, statusOf } from './api_error.ts';
 import { crc32c, crcText } from './crc32c.ts';
 import {
   modeMetadata,
   OBJECT_FIELDS,
   type ObjectResource,
   objectOf,
-  objectPath,
   type StorageObject,
   uploadPath,
 } from './object.ts';
-import { Refusal, type Request } from './storage_api.ts';
+import type { Request } from './storage_api.ts';
 import { Mismatch, SessionLost, type TransferOptions, type Wire, wholeAgain } from './wire.ts';
 
 export interface UploadOptions extends TransferOptions {
@@ -52,7 +52,7 @@ interface Said {
 }
 
 /** Stores bytes in one request. */
-export async function storeBytes(
+async function storeBytes(
   wire: Wire,
   bytes: Uint8Array,
   bucket: string,
@@ -115,47 +115,43 @@ async function storePieces(
     const { stored } = standing;
     if (!stored.crc32c || stored.crc32c === crcText(crc)) return objectOf(stored);
     // A server that did not look at the checksum: what it stored must not stay.
-    const gone: Request = {
-      method: 'DELETE',
-      path: objectPath(bucket, said.name),
-      query: { generation: stored.generation },
-    };
-    await wire.again(() => wire.api.ask(gone, (response) => response.text()), o);
+    const remove = (client: Client) =>
+      client
+        .bucket(bucket)
+        .file(said.name, { generation: stored.generation })
+        .delete({ ignoreNotFound: true });
+    await wire.again(() => wire.google.ask(remove, o), o);
     o.onBytes?.(-size);
     throw new Mismatch(`its CRC32C should be ${crcText(crc)} and is ${stored.crc32c}`);
   }
 }
 
+/** Begins a resumable upload. Returns the address that its pieces go to. */
 async function begin(
-  { api }: Wire,
+  { google }: Wire,
   bucket: string,
-  said: Said,
+  { name, contentType, metadata }: Said,
   size: number,
   o: UploadOptions,
 ): Promise<string> {
-  const request: Request = {
-    method: 'POST',
-    path: uploadPath(bucket),
-    query: {
-      uploadType: 'resumable',
-      name: said.name,
-      fields: OBJECT_FIELDS,
-      ifGenerationMatch: o.generation,
-    },
-    headers: {
-      'content-type': 'application/json; charset=UTF-8',
-      'x-upload-content-type': said.contentType,
-      'x-upload-content-length': String(size),
-    },
-    body: JSON.stringify(said),
-    signal: o.signal,
-  };
-  return await api.ask(request, async (response) => {
-    await response.text();
-    const session = response.headers.get('location');
-    if (!session) throw new BorealisError('The server began no upload: it named no session');
-    return session;
-  });
+  const [session] = await google.ask(
+    (client) =>
+      client
+        .bucket(bucket)
+        .file(name)
+        .createResumableUpload({
+          metadata: { contentType, contentLength: size, metadata },
+          preconditionOpts: onlyOn(o.generation),
+        }),
+    o,
+  );
+  if (!session) throw new BorealisError('The server began no upload: it named no session');
+  return session;
+}
+
+/** The condition of a write, as Google's client takes it. */
+export function onlyOn(generation: string | undefined): { ifGenerationMatch?: number } {
+  return generation === undefined ? {} : { ifGenerationMatch: Number(generation) };
 }
 
 /** Sends one piece; called again, asks first how much of it the server has: only it knows what came before a connection broke. */
@@ -205,8 +201,8 @@ async function put(
 }
 
 /** Throws a refusal of bytes as what it is: they were spoilt on the way. */
-function mismatchOf(thrown: unknown): never {
-  if (thrown instanceof Refusal && thrown.status === 400 && /CRC32C|MD5|hash/i.test(thrown.message))
+export function mismatchOf(thrown: unknown): never {
+  if (statusOf(thrown) === 400 && /CRC32C|MD5|hash/i.test(answerOf(thrown).message))
     throw new Mismatch('the server got other bytes', { cause: thrown });
   throw thrown;
 }

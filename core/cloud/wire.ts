@@ -1,9 +1,13 @@
 /** What every transfer goes by. */
 import type { RetryPolicy } from '../retry.ts';
+import type { GoogleStorage } from './google_storage.ts';
 import type { ByteBudget } from './in_flight.ts';
 import type { StorageApi } from './storage_api.ts';
 
 export interface Wire {
+  /** For all but the bytes of files. */
+  google: GoogleStorage;
+  /** For them. */
   api: StorageApi;
   /** Of all transfers together. */
   budget: ByteBudget;
