@@ -1,6 +1,7 @@
 """Records the flags of every gcloud command that README and docs/ name, for tests/gcloud.ts.
 
     python3 tests/python/record_gcloud.py $(gcloud info --format='value(installation.sdk_root)') > tests/gcloud_commands.json
+    npm run format
 
 The Google Cloud CLI comes with a list of its commands (data/cli/gcloud_completions.py); no account is needed.
 """
