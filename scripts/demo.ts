@@ -47,14 +47,19 @@ async function prepare(stage: Stage): Promise<void> {
   stage.check();
   const without = 'the steps run as ScriptTasks instead of DockerTasks';
   const engine = await dockerEngine({ say: stage.say, without, signal: stage.signal });
-  if (engine) stage.atEnd(() => engine.stop());
+  if (engine) {
+    stage.atEnd(() => engine.stop());
+    stage.needs('the Docker Engine', engine.alive);
+  }
   stage.check();
   if (!engine) return;
   const busybox = { program: 'busybox', package: 'busybox-static', why: without };
   if ((await provide([busybox], stage.say)).length > 0) return;
   stage.check();
   stage.env.DOCKER_HOST = engine.host;
-  stage.atEnd(await importImage(engine.host, IMAGE));
+  const removeImage = await importImage(engine.host, IMAGE);
+  // An Engine that died takes its images along.
+  stage.atEnd(async () => engine.alive() && (await removeImage()));
   stage.docker = true;
 }
 

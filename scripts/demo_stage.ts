@@ -37,7 +37,9 @@ export interface Stage {
   /** Runs a program without showing it, out of reach of the terminal's Ctrl-C. */
   endQuietly(...argv: string[]): Promise<void>;
   /** Something to put away when the demo ends. The last one is put away first. */
-  atEnd(putAway: () => Promise<void>): void;
+  atEnd(putAway: () => Promise<unknown>): void;
+  /** Fails the command that runs when what all is built on has died: workers wait for it for minutes. */
+  needs(what: string, alive: () => boolean): void;
   /** Puts everything away and returns the demo's exit code. */
   close(): Promise<number>;
 }
@@ -92,14 +94,16 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     TMPDIR: tmp,
     BOREALIS_SANDBOX: sandbox,
   };
-  const endings: (() => Promise<void>)[] = [];
+  const endings: (() => Promise<unknown>)[] = [];
+  const collapse = new AbortController();
+  let watching: Timer | undefined;
   const check = () => {
     if (interruption.signal.aborted) throw new BorealisError('interrupted');
   };
 
   async function wait(child: Bun.Subprocess, what: string): Promise<void> {
     const limit = AbortSignal.timeout(COMMAND_WITHIN_MS);
-    const stop = AbortSignal.any([interruption.signal, limit]);
+    const stop = AbortSignal.any([interruption.signal, collapse.signal, limit]);
     let patience: Timer | undefined;
     const end = () => {
       child.kill('SIGTERM');
@@ -111,6 +115,7 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
     stop.removeEventListener('abort', end);
     clearTimeout(patience);
     check();
+    collapse.signal.throwIfAborted();
     if (limit.aborted)
       throw new BorealisError(`\`${what}\` did not end within ${COMMAND_WITHIN_MS / SECOND} s`);
     if (code !== 0) throw new BorealisError(`\`${what}\` failed with exit code ${code}`);
@@ -167,7 +172,14 @@ export async function openStage(o: { cwd: string; keep: boolean }): Promise<Stag
 
     atEnd: (putAway) => void endings.push(putAway),
 
+    needs(what, alive) {
+      watching = setInterval(() => {
+        if (!alive()) collapse.abort(new BorealisError(`${what} has died`));
+      }, SECOND);
+    },
+
     async close() {
+      clearInterval(watching);
       let clean = true;
       for (const putAway of endings.reverse()) {
         await putAway().catch((thrown) => {

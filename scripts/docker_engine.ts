@@ -19,6 +19,8 @@ export interface DockerEngine {
   host: string;
   /** True when it was started here. */
   own: boolean;
+  /** Whether what was started here lives still. */
+  alive(): boolean;
   /** Stops it and leaves nothing of it, when it was started here. */
   stop(): Promise<void>;
 }
@@ -46,7 +48,8 @@ export interface EngineOptions {
  */
 export async function dockerEngine(o: EngineOptions): Promise<DockerEngine | null> {
   const there = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
-  if (await answers(there, o.signal)) return { host: there, own: false, stop: async () => {} };
+  if (await answers(there, o.signal))
+    return { host: there, own: false, alive: () => true, stop: async () => {} };
   const find = () => Bun.which('dockerd', { PATH: pathWithSbin() });
   if (!find() && canInstall(await thisMachine()))
     await provide([{ program: 'dockerd', package: 'docker.io', why: o.without }], o.say);
@@ -102,7 +105,13 @@ async function answers(host: string, signal?: AbortSignal): Promise<boolean> {
 async function start(dockerd: string, signal?: AbortSignal): Promise<DockerEngine | null> {
   const folder = await newFolder();
   const running = await launch(dockerd, folder, { signal });
-  return running && { host: hostIn(folder), own: true, stop: () => putAway(folder, running) };
+  if (!running) return null;
+  return {
+    host: hostIn(folder),
+    own: true,
+    alive: () => isAlive(running),
+    stop: () => putAway(folder, running),
+  };
 }
 
 async function newFolder(): Promise<string> {

@@ -373,7 +373,7 @@ describe('fails half-way', () => {
       process.kill((await ownDockerd()) ?? Number.NaN, 'SIGKILL');
       expect([await demo.exited, demo.said()]).toEqual([
         1,
-        expect.stringContaining('`borealisctl watch` failed'),
+        expect.stringContaining('error: the Docker Engine has died'),
       ]);
       await expectNothingLeft(demo);
     },
