@@ -434,7 +434,7 @@ describe(`with a Docker Engine${why ?? ''}`, () => {
     'what ran is stored with the launch, whether it succeeded or not',
     async () => {
       await storage.write('sandbox', 'facts/in', '12345');
-      const one = task('facts', 'cat /wc/in /wc/in > /wc/out; sleep 0.5; exit $CODE', {
+      const one = task('facts', 'cat /wc/in /wc/in > /wc/out; sleep 2; exit $CODE', {
         inputs: ['/wc/in'],
         outputs: ['/wc/out'],
         env: { CODE: 0 },
