@@ -12,14 +12,14 @@ export interface Firetask {
 
 const task = (name: string, params: object): Firetask => ({ _fw_name: name, ...params });
 
-/** A command in a container; inputs come from Cloud Storage, outputs go there. docs/docker-task.md says more. */
+/** A command or a Firetask in a container; inputs come from Cloud Storage, outputs go there. docs/docker-task.md says more. */
 export interface DockerTaskParams {
   /** For logs. */
   name: string;
   /** Without a tag: `latest`. */
   image: string;
   /** A list of words, or a command line for the image's shell; with an entrypoint its words are that one's arguments. */
-  command: string | readonly (string | number)[];
+  command?: string | readonly (string | number)[] | null;
   /** An absolute path in the container; every input and output lies below it. */
   internal_prefix: string;
   /** `BUCKET/PATH`: where the same paths are in storage. */
@@ -32,6 +32,8 @@ export interface DockerTaskParams {
   timeout?: number | null;
   /** Whether the registry is asked: always (the default), only when the worker has no such image, or never. */
   pull?: 'always' | 'missing' | 'never';
+  /** A Firetask in Python that the image runs, instead of a command. */
+  firetask?: Firetask | null;
   /** A file below `internal_prefix` to which the command writes its FWAction, in JSON. */
   fwaction?: string | null;
   /** Environment variables. */
@@ -54,10 +56,21 @@ export interface DockerTaskParams {
   retries?: number | null;
   /** How often a command that had too little memory is run again with twice as much, alone on its VM. */
   retry_on_oom?: number | null;
+  /** Whether outputs of an earlier run with the same image, parameters and inputs will do. */
+  cache?: boolean;
 }
 
-/** Runs a command in a container. It has the name that it has in Python: `{{borealis.docker_task.DockerTask}}`. */
-export const dockerTask = (params: DockerTaskParams) => task('{{borealis.docker_task.DockerTask}}', params);
+/** What a DockerTask runs: one of the two. */
+type CommandOrFiretask =
+  | { command: NonNullable<DockerTaskParams['command']>; firetask?: null }
+  | { firetask: Firetask; command?: null };
+
+/**
+ * Runs a command, or a Firetask in Python, in a container. It has the name that it has in Python:
+ * `{{borealis.docker_task.DockerTask}}`.
+ */
+export const dockerTask = (params: DockerTaskParams & CommandOrFiretask) =>
+  task('{{borealis.docker_task.DockerTask}}', params);
 
 /** Shell commands on the worker itself. */
 export interface ScriptTaskParams {

@@ -44,7 +44,11 @@ const SAME_AS_THE_WORKERS: {
   archiveDirTask: Accepts<library.ArchiveDirTaskParams, typeof archiveDir>;
   compressDirTask: Accepts<library.CompressDirTaskParams, typeof compressDir>;
   decompressDirTask: Accepts<library.DecompressDirTaskParams, typeof decompressDir>;
-  dockerTask: Accepts<library.DockerTaskParams, typeof docker>;
+  /** `firetask` is any Firetask. */
+  dockerTask: Same<
+    Told<Omit<library.DockerTaskParams, 'firetask'>>,
+    Told<Omit<Told<z.input<typeof docker>>, 'firetask'>>
+  >;
   fileDeleteTask: Accepts<library.FileDeleteTaskParams, typeof fileDelete>;
   /** `mode` is one of a list. */
   fileTransferTask: Same<
@@ -264,6 +268,10 @@ async function wrongPrograms(launchpad: LaunchPad): Promise<void> {
   library.dockerTask({ ...docker, timeout: 60, pull: 'missing' });
   // @ts-expect-error: no image
   library.dockerTask({ name: 'a', command: 'c', internal_prefix: '/d', storage_prefix: 'e' });
+  // @ts-expect-error: nothing to run
+  library.dockerTask({ name: 'a', image: 'b', internal_prefix: '/d', storage_prefix: 'e' });
+  // @ts-expect-error: two things to run
+  library.dockerTask({ ...docker, firetask: library.pyTask('math.hypot') });
   // @ts-expect-error: a misspelt parameter
   library.dockerTask({ ...docker, ouputs: ['/d/out/'] });
   // @ts-expect-error: seconds are a number

@@ -9,6 +9,12 @@ import { type Engine, EngineError, isConflict, isEngineAway, isNotFound } from '
 import { peakMemory } from './memory.ts';
 import { outputOf } from './output.ts';
 
+export interface Mount {
+  source: string;
+  target: string;
+  readOnly?: boolean;
+}
+
 export interface ContainerSpec {
   image: string;
   command: string[];
@@ -16,7 +22,7 @@ export interface ContainerSpec {
   entrypoint?: string[];
   /** uid:gid */
   user: string;
-  mounts: { source: string; target: string }[];
+  mounts: Mount[];
   labels: Record<string, string>;
   env?: Record<string, string>;
   workdir?: string;
@@ -260,7 +266,12 @@ async function create(engine: Engine, spec: ContainerSpec, signal: AbortSignal):
     AttachStdout: true,
     AttachStderr: true,
     HostConfig: {
-      Mounts: spec.mounts.map(({ source, target }) => ({ Type: 'bind', Source: source, Target: target })),
+      Mounts: spec.mounts.map(({ source, target, readOnly = false }) => ({
+        Type: 'bind',
+        Source: source,
+        Target: target,
+        ReadOnly: readOnly,
+      })),
       // What is attached need not be written to the Engine's disk as well: 50 MB/s instead of 21.
       LogConfig: { Type: 'none' },
       Init: false,

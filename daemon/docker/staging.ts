@@ -1,7 +1,10 @@
 /** A task's files on this machine: fetched before it, stored after it, in a folder that is gone at the end. */
 import { mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { isPassing } from '../../core/cloud/api_error.ts';
+import { originOf } from '../../core/cloud/copy.ts';
+import { modeOf } from '../../core/cloud/object.ts';
 import type { Run } from '../../core/cloud/overwrite.ts';
 import { parseStoragePath, type Storage, type StorageObject } from '../../core/cloud/storage.ts';
 import {
@@ -25,6 +28,13 @@ import { Progress } from './progress.ts';
 export interface Staged extends PathMapping {
   /** The file or folder on this machine. */
   local: string;
+}
+
+/** What became of outputs in storage. */
+export interface Stored {
+  objects: StorageObject[];
+  /** The names of those that stand for folders: a tree itself, and empty ones in it. */
+  folders: string[];
 }
 
 export interface StagingOptions {
@@ -105,9 +115,14 @@ export class Staging implements AsyncDisposable {
   /** Looks for all inputs in storage. Throws one error that names all that are not there, or cannot be files. */
   async findInputs(storage: Storage, signal: AbortSignal): Promise<void> {
     if (this.#found) return;
+    await this.#lookForInputs(storage, signal);
+    this.#startedAt = storage.now();
+  }
+
+  async #lookForInputs(storage: Storage, signal: AbortSignal): Promise<void> {
     const files = new Map<string, Found>();
     const folders: string[] = [];
-    const wrong: string[] = [];
+    const wrong = new Map<Staged, string>();
     await storage.each(this.inputs, { signal }, async (input) => {
       try {
         const found = await this.#find(storage, input, signal);
@@ -116,12 +131,12 @@ export class Staging implements AsyncDisposable {
         folders.push(...found.folders);
       } catch (thrown) {
         signal.throwIfAborted();
-        wrong.push(messageOf(thrown));
+        wrong.set(input, messageOf(thrown));
       }
     });
-    if (wrong.length > 0) throw new BorealisError([...new Set(wrong)].join('; '));
+    const told = this.inputs.flatMap((input) => wrong.get(input) ?? []);
+    if (told.length > 0) throw new BorealisError([...new Set(told)].join('; '));
     this.#found = { files: [...files.values()], folders };
-    this.#startedAt = storage.now();
   }
 
   async #find(storage: Storage, { sub, local, tree }: Staged, signal: AbortSignal): Promise<PlannedTree> {
@@ -138,6 +153,23 @@ export class Staging implements AsyncDisposable {
     const hint =
       (await below()).length > 0 ? ": it is a tree there, which an input names with a '/' at its end" : '';
     throw new BorealisError(`${url} is not in storage${hint}`);
+  }
+
+  /** What was found, by its path here: which object it is and what a file of it would be. Another answer, another input. */
+  get inputFacts(): string[] {
+    const { files, folders } = this.#found ?? { files: [], folders: [] };
+    const facts = files.map(({ object, file }) => {
+      const { size, crc32c, packed } = object;
+      return JSON.stringify([file, originOf(this.bucket, object), size, crc32c, modeOf(object), packed]);
+    });
+    return [...facts, ...folders].map((fact) => fact.replace(this.folder, '')).sort();
+  }
+
+  /** Whether the inputs in storage are those that were found: nobody has replaced one since. */
+  async inputsAreTheSame(storage: Storage, signal: AbortSignal): Promise<boolean> {
+    const before = this.inputFacts;
+    await this.#lookForInputs(storage, signal);
+    return isDeepStrictEqual(before, this.inputFacts);
   }
 
   /** Fetches all inputs, or takes them from this VM's cache. Throws before anything is fetched when one is not there. */
@@ -178,13 +210,17 @@ export class Staging implements AsyncDisposable {
     }
   }
 
+  /** Who stores. */
+  get run(): Run {
+    const { launchPad, fwId, launchId } = this.o.owner;
+    return { launchPad, fwId, launchId, startedAt: this.#startedAt };
+  }
+
   /**
    * Stores outputs, with objects for their folders. What cannot be stored at once is tried again for as long as the depot
    * says. Throws before anything is stored when a file has a name that no object can have.
    */
-  async store(storage: Storage, paths: readonly Staged[], signal?: AbortSignal): Promise<void> {
-    const { launchPad, fwId, launchId } = this.o.owner;
-    const run: Run = { launchPad, fwId, launchId, startedAt: this.#startedAt };
+  async store(storage: Storage, paths: readonly Staged[], signal?: AbortSignal): Promise<Stored> {
     const entries = (await Promise.all(paths.map((path) => this.#entriesOf(path)))).flat();
     const files = entries.filter(({ name }) => !name.endsWith('/'));
     const empty = new Set(entries.filter(({ name }) => name.endsWith('/')).map(({ name }) => name));
@@ -195,9 +231,10 @@ export class Staging implements AsyncDisposable {
     const policy: RetryPolicy = { ...STORING, deadlineMs: this.o.depot.storeRetryMs };
     const briefly = { ...policy, deadlineMs: Math.min(policy.deadlineMs, FOLDERS_WITHIN_MS) };
     const o = { signal, policy, onBytes: progress.onBytes };
+    const objects: StorageObject[] = [];
     const done = await Promise.allSettled([
       storage.each(files, o, async ({ path, name }) => {
-        await storage.storeOutput(path, this.bucket, name, run, o);
+        objects.push(await storage.storeOutput(path, this.bucket, name, this.run, o));
         progress.fileDone();
       }),
       storage.makeFolders(this.bucket, empty, o),
@@ -209,6 +246,7 @@ export class Staging implements AsyncDisposable {
     this.#bytesOut += progress.bytes;
     for (const one of done) if (one.status === 'rejected') throw one.reason;
     progress.done();
+    return { objects, folders: [...empty] };
   }
 
   async #entriesOf({ sub, local, tree }: Staged): Promise<TreeEntry[]> {

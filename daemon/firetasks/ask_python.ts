@@ -40,6 +40,11 @@ export async function askPython(flight: ProgramFlight & Pick<Flight, 'python'>, 
   stdout.end();
   stderr.end();
   if (!text) throw new FiretaskError('RuntimeError', `Python ${endOf(code)} before the task gave its result`);
+  return answerIn(text);
+}
+
+/** What bridge.py wrote. Throws FiretaskError for what was raised there. */
+export function answerIn(text: string): Doc {
   const answer = fromJson(text) as Doc;
   if (!isDoc(answer.error)) return answer;
   const { type, message, traceback, details } = answer.error as Record<string, string | null>;

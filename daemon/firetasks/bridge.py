@@ -1,6 +1,7 @@
 """Runs one Firetask, or asks one duplicate finder, for a worker that is not written in Python.
 
 Reads one JSON document from standard input and writes one line to file descriptor 3: the answer, or {"error": {...}}.
+In a container it is given the names of two files instead: bridge.py QUESTION ANSWER. Ends with exit code 1 after an error.
 
     {"task": parameters, "spec": fw_spec, ...}                  -> {"action": FWAction or null}
     {"finder": parameters, "spec": fw_spec}                     -> {"query": MongoDB query, "verifies": true or false}
@@ -209,16 +210,28 @@ def failure(e):
     return {"type": type(e).__name__, "message": str(e), "traceback": traceback.format_exc(), "details": details}
 
 
-def main():
-    # Out of the task's way, whatever it does with its own, and closed in what it starts.
+def channels():
+    """The question, and the descriptor for its answer: out of the task's way, and closed in what it starts."""
+    if len(sys.argv) == 3:
+        question, answer = sys.argv[1:]
+        del sys.argv[1:]
+        with open(question, "rb") as file:
+            return file.read(), os.open(answer, os.O_WRONLY | os.O_TRUNC)
     answer = fcntl.fcntl(3, fcntl.F_DUPFD_CLOEXEC, 64)
     os.close(3)
+    return sys.stdin.buffer.read(), answer
+
+
+def main():
+    question, answer = channels()
     me = os.getpid()
-    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    request = json.loads(question.decode("utf-8"))
+    failed = True
     # A user's module may be in the launch folder, as when FireWorks runs there.
     sys.path.insert(0, os.getcwd())
     try:
         text = json.dumps(answer_to(request), default=as_json)
+        failed = False
     except SetupError as e:
         text = json.dumps({"error": {"type": "SetupError", "message": str(e), "traceback": None, "details": None}})
     except BaseException as e:
@@ -232,6 +245,10 @@ def main():
     if os.getpid() == me:
         with os.fdopen(answer, "w", encoding="utf-8") as out:
             out.write(text + "\n")
+    if failed:
+        sys.exit(1)
 
 
-main()
+# A process that multiprocessing spawns reads this file again, as another module.
+if __name__ == "__main__":
+    main()

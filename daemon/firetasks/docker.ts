@@ -1,4 +1,4 @@
-/** DockerTask: a command in a container, its inputs fetched from storage, its outputs stored there. */
+/** DockerTask: a command or a Firetask in a container, its inputs fetched from storage, its outputs stored there. */
 import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -11,6 +11,7 @@ import {
   type FWAction,
   fromJson,
   parseFWAction,
+  toJson,
 } from '../../core/launchpad/index.ts';
 import { MINUTE, SECOND, sleep } from '../../core/wait.ts';
 import { Budget } from '../docker/budget.ts';
@@ -18,15 +19,18 @@ import { Captures } from '../docker/capture.ts';
 import { commandOf } from '../docker/command.ts';
 import { Company } from '../docker/company.ts';
 import { type ContainerSpec, type Ended, runContainer, StartError } from '../docker/container.ts';
+import { type Earlier, findEarlier, recordName, remember, takeOver } from '../docker/earlier.ts';
 import { Engine, isNotFound } from '../docker/engine.ts';
 import { type Image, provideImage } from '../docker/image.ts';
 import { LABELS, removeOthersOf } from '../docker/leftovers.ts';
 import { byteSize, memoryOf, shownSize } from '../docker/memory.ts';
-import { duration, mapPath, objectName, stampOf } from '../docker/paths.ts';
-import { type Staged, Staging } from '../docker/staging.ts';
+import { captureOf, duration, mapPath, objectName, stampOf } from '../docker/paths.ts';
+import { type Staged, Staging, type Stored } from '../docker/staging.ts';
 import { verdictOf } from '../docker/verdict.ts';
 import { LoggedOutput } from '../lines.ts';
-import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
+import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';
+import { questionOf } from './python.ts';
+import { PythonInside } from './python_inside.ts';
 import { words } from './script.ts';
 
 const word = z.union([z.string(), z.number()]).transform(String);
@@ -38,10 +42,10 @@ const times = z
   .nullish()
   .transform((n) => n ?? 0);
 
-export const params = z.looseObject({
+const fields = z.looseObject({
   name: z.string().min(1),
   image: z.string().regex(/^\w[\w.\-/:@]*$/, 'must be the name of an image, such as gcr.io/project/tool:1'),
-  command: z.union([z.string(), z.array(word)]),
+  command: z.union([z.string(), z.array(word)]).nullish(),
   internal_prefix: z.string().startsWith('/'),
   storage_prefix: z.string().min(1),
   inputs: z.array(z.string()).nullish(),
@@ -55,6 +59,8 @@ export const params = z.looseObject({
   // What follows is ours.
   /** Whether the registry is asked. Upstream always does. */
   pull: z.enum(['always', 'missing', 'never']).default('always'),
+  /** A Firetask in Python that the image runs, instead of a command. */
+  firetask: z.looseObject({ _fw_name: z.string().min(1) }).nullish(),
   /** A JSON FWAction that the container writes; a path below internal_prefix. */
   fwaction: z.string().nullish(),
   env: z
@@ -71,7 +77,19 @@ export const params = z.looseObject({
   retries: times,
   /** How often one that had too little memory is run again with twice as much. */
   retry_on_oom: times,
+  /** Whether outputs of an earlier run with the same image, parameters and inputs will do. */
+  cache: flag(false),
 });
+
+export const params = fields
+  .refine(({ command, firetask }) => (command == null) !== (firetask == null), {
+    path: ['command'],
+    error: 'a task has either a command or a firetask',
+  })
+  .refine(({ fwaction, firetask }) => fwaction == null || firetask == null, {
+    path: ['fwaction'],
+    error: 'a firetask returns its FWAction, and writes it to no file',
+  });
 
 type Params = z.infer<typeof params>;
 
@@ -108,10 +126,16 @@ export const dockerTask: Firetask = {
       depot: await flight.depot(),
       log: flight.log,
     });
+    const inside = task.firetask ? await openInside(task.firetask, flight, staging) : null;
     using budget = new Budget(task.timeout * SECOND);
-    return await new Run(task, flight, engine, staging, budget).run();
+    return await new Run(task, flight, engine, staging, budget, inside).run();
   },
 };
+
+async function openInside(firetask: Doc, flight: Flight, staging: Staging): Promise<PythonInside> {
+  const question = questionOf(firetask, flight.rawParams.firetask as Doc, flight);
+  return await PythonInside.open(join(staging.folder, 'firetask'), question);
+}
 
 class Run {
   readonly #startedAt = new Date();
@@ -123,6 +147,8 @@ class Run {
   #memoryBytes: number | undefined;
   #ended: Ended | null = null;
   #elapsedSecs: number | null = null;
+  /** The run whose outputs were taken over: nothing ran. */
+  #earlier: Earlier | null = null;
 
   constructor(
     readonly task: Params,
@@ -130,6 +156,8 @@ class Run {
     readonly engine: Engine,
     readonly staging: Staging,
     readonly budget: Budget,
+    /** Null: it runs a command. */
+    readonly inside: PythonInside | null,
   ) {
     this.#signal = AbortSignal.any([flight.signal, budget.signal]);
     this.#memoryBytes = task.memory ?? undefined;
@@ -146,7 +174,8 @@ class Run {
     let kept = false;
     try {
       kept = await this.#takeKept(storage);
-      if (!kept) {
+      if (!kept && task.cache) this.#earlier = await this.#takeEarlier(storage);
+      if (!kept && !this.#earlier) {
         await this.#prepare(storage);
         captures = await Captures.open(staging.outputs, this.#prologue());
         await this.#during('the command ran', this.#runUntilDone(captures));
@@ -163,12 +192,13 @@ class Run {
         cause: thrown,
       });
     }
-    failure = await this.#storeOutputs(storage, failure);
+    failure = await this.#storeOutputs(storage, failure, action);
     const epilogue = this.#epilogue(failure);
     if (failure) {
       log.error(epilogue);
-      const exception = failure instanceof FiretaskError ? failure.exception : 'DockerTaskError';
-      throw new FiretaskError(exception, messageOf(failure), this.#provenance(), undefined, {
+      const { exception, details, traceback } =
+        failure instanceof FiretaskError ? failure : failed(messageOf(failure));
+      throw new FiretaskError(exception, messageOf(failure), details ?? this.#provenance(), traceback, {
         cause: failure,
       });
     }
@@ -180,7 +210,9 @@ class Run {
 
   /** The image and the inputs, both at once. */
   async #prepare(storage: Storage): Promise<void> {
-    const pulling = this.#during('the image was being pulled', this.#provideImage());
+    // Looked for an earlier run, it has the image already.
+    const providing = this.#image ? Promise.resolve() : this.#provideImage();
+    const pulling = this.#during('the image was being pulled', providing);
     const fetching = this.#during(
       'inputs were being fetched',
       this.staging.fetchInputs(storage, this.#signal),
@@ -202,12 +234,73 @@ class Run {
     return taken;
   }
 
+  /**
+   * Takes over what an earlier run left in storage, with the same image, parameters and inputs; null when there is none. A bucket
+   * that cannot be asked is no reason not to run.
+   */
+  async #takeEarlier(storage: Storage): Promise<Earlier | null> {
+    const { flight, staging } = this;
+    await this.#during('the image was being pulled', this.#provideImage());
+    await this.#during('inputs were being looked for', staging.findInputs(storage, this.#signal));
+    const taking = this.#during('an earlier run was being looked for', this.#lookForEarlier(storage));
+    return await taking.catch((thrown) => {
+      this.#signal.throwIfAborted();
+      if (thrown instanceof StoredByNewerRun) throw thrown;
+      flight.log.warning(`Whether it ran before cannot be found out, so it runs: ${messageOf(thrown)}`);
+      return null;
+    });
+  }
+
+  async #lookForEarlier(storage: Storage): Promise<Earlier | null> {
+    const { flight, staging } = this;
+    const name = this.#recordName();
+    const earlier = await findEarlier(storage, staging.bucket, name);
+    if (!earlier) flight.log.info('No earlier run had the same image, parameters and inputs: it runs');
+    else if (await takeOver(storage, staging, earlier, this.#signal)) return earlier;
+    else flight.log.info(`${shown(earlier)} did the same, but its outputs are not there any more: it runs`);
+    return null;
+  }
+
+  #recordName(): string {
+    const { task, staging, inside } = this;
+    const { command, entrypoint, env, workdir, gpus, network, internal_prefix, fwaction } = task;
+    const outputs = (task.outputs ?? []).filter((path) => captureOf(path) !== '>>').sort();
+    const parameters = {
+      command,
+      entrypoint,
+      env,
+      workdir,
+      gpus,
+      network,
+      internal_prefix,
+      outputs,
+      fwaction,
+    };
+    // By its ID: one digest may stand for images of several kinds of machines.
+    const facts = { image: this.#image?.id, ...parameters, firetask: inside?.facts };
+    return recordName(facts, staging.inputFacts);
+  }
+
+  /** Leaves a record of this run, for later ones. Without it they run, nothing worse. */
+  async #remember(storage: Storage, stored: Stored, action: Partial<FWAction> | null): Promise<void> {
+    const { staging, flight } = this;
+    try {
+      const name = this.#recordName();
+      if (await staging.inputsAreTheSame(storage, this.#signal))
+        await remember(storage, staging, name, stored, action && toJson(action));
+      else flight.log.info('Its inputs were replaced meanwhile: no later run will take its outputs over');
+    } catch (thrown) {
+      flight.log.warning(`No later run will take its outputs over: ${messageOf(thrown)}`);
+    }
+  }
+
   /** What its outputs follow from, besides the inputs. */
   #madeFrom(): string {
-    const { task } = this;
+    const { task, inside } = this;
     const { command, entrypoint, env, workdir, internal_prefix, storage_prefix, outputs, fwaction } = task;
     const paths = { internal_prefix, storage_prefix, outputs, fwaction };
-    return JSON.stringify({ image: this.#image?.id, command, entrypoint, env, workdir, ...paths });
+    const runs = { command, firetask: inside && toJson(inside.facts) };
+    return JSON.stringify({ image: this.#image?.id, ...runs, entrypoint, env, workdir, ...paths });
   }
 
   /** Outputs that could not be stored stay on this worker's disk. Returns the failure, which says where. */
@@ -272,6 +365,7 @@ class Run {
       const { ended, verdict } = await this.#runOnce(captures, alone);
       if (ended.stoppedBy) this.#signal.throwIfAborted();
       if (!verdict) return;
+      const failure = (!verdict.outOfMemory && (await this.inside?.raised())) || failed(verdict.message);
       if (verdict.outOfMemory && retriesOnOom > 0) {
         retriesOnOom--;
         alone = true;
@@ -279,13 +373,13 @@ class Run {
       } else if (!verdict.outOfMemory && retries > 0) {
         retries--;
         flight.log.warning(
-          `${verdict.message}: running it again in ${pause / SECOND} s (\`retries\`: ${retries} more)`,
+          `${failure.message}: running it again in ${pause / SECOND} s (\`retries\`: ${retries} more)`,
         );
         await sleep(pause, this.#signal);
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
-      } else throw failed(verdict.message);
+      } else throw failure;
       this.#signal.throwIfAborted();
-      await captures.again(`${stampOf(new Date())} ${verdict.message}: run again`);
+      await captures.again(`${stampOf(new Date())} ${failure.message}: run again`);
       await this.#emptyOutputs();
     }
   }
@@ -347,8 +441,8 @@ class Run {
       });
     };
     const image = this.#image as Image;
-    const entrypoint = task.entrypoint ?? image.entrypoint;
-    const command = commandOf(task.command, { entrypoint, shell: image.shell });
+    const entrypoint = this.#entrypoint() ?? image.entrypoint;
+    const command = this.inside?.command ?? commandOf(task.command ?? [], { ...image, entrypoint });
     try {
       return await run(command);
     } catch (thrown) {
@@ -359,7 +453,12 @@ class Run {
         return await run(command);
       }
       // An image without a shell: the words go to the program itself, which is all that can be done with them.
-      const shellIsMissing = thrown instanceof StartError && thrown.code === 127 && entrypoint.length === 0;
+      const isMissing = thrown instanceof StartError && thrown.code === 127;
+      if (isMissing && this.inside)
+        throw failed(
+          `There is no program '${entrypoint[0]}' in the image ${task.image}, which a firetask runs in. Install Python there, or name it: \`entrypoint\``,
+        );
+      const shellIsMissing = isMissing && entrypoint.length === 0;
       if (!shellIsMissing || typeof task.command !== 'string') throw thrown;
       return await run(words(task.command));
     } finally {
@@ -368,16 +467,21 @@ class Run {
     }
   }
 
+  /** A Firetask's is a Python; undefined: the image's own. */
+  #entrypoint(): string[] | undefined {
+    return this.task.entrypoint ?? (this.inside ? ['python3'] : undefined);
+  }
+
   #spec(command: string[], labels: Record<string, string>): ContainerSpec {
-    const { task, staging } = this;
+    const { task, staging, inside } = this;
     return {
       image: (this.#image as Image).id,
       command,
       user: `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
-      mounts: staging.mounts,
+      mounts: [...staging.mounts, ...(inside?.mounts ?? [])],
       labels,
-      entrypoint: task.entrypoint ?? undefined,
-      env: task.env ?? undefined,
+      entrypoint: this.#entrypoint(),
+      env: inside ? { PYTHONUNBUFFERED: '1', ...task.env } : (task.env ?? undefined),
       workdir: task.workdir ?? undefined,
       memoryBytes: this.#memoryBytes,
       cpus: task.cpus ?? undefined,
@@ -389,6 +493,7 @@ class Run {
 
   /** What a run that failed left must not be taken for the next one's. */
   async #emptyOutputs(): Promise<void> {
+    await this.inside?.forget();
     for (const { local, tree, capture } of this.staging.outputs) {
       if (capture) continue;
       if (!tree) await truncate(local);
@@ -398,8 +503,10 @@ class Run {
     }
   }
 
-  /** The FWAction that the container wrote, when the task says where. */
+  /** The FWAction of the Firetask, or the one that the command wrote, when the task says where. */
   async #writtenAction(): Promise<Partial<FWAction> | null> {
+    if (this.#earlier) return storedAction(this.#earlier);
+    if (this.inside) return await this.inside.action();
     const { fwaction } = this.task;
     if (!fwaction) return null;
     const { sub } = mapPath(fwaction, this.task.internal_prefix, '');
@@ -410,21 +517,29 @@ class Run {
   }
 
   /**
-   * Everything after a success, only the `>>` logs after a failure: those are for finding out why. Returns the failure, of
-   * the task or of the storing.
+   * Everything after a success; only the `>>` logs after a failure, for finding out why, and of a run that was not needed. Returns
+   * the failure, of the task or of the storing.
    */
-  async #storeOutputs(storage: Storage, failure: unknown): Promise<unknown> {
-    const { outputs } = this.staging;
-    const logs = outputs.filter((output) => output.capture === '>>');
+  async #storeOutputs(
+    storage: Storage,
+    failure: unknown,
+    action: Partial<FWAction> | null,
+  ): Promise<unknown> {
+    const { staging } = this;
+    if (failure || this.#earlier) {
+      const logs = staging.outputs.filter((output) => output.capture === '>>');
+      await staging.store(storage, logs, AbortSignal.timeout(STORE_LOG_WITHIN_MS)).catch((thrown) => {
+        this.flight.log.warning(`The log of the task could not be stored: ${messageOf(thrown)}`);
+      });
+      return failure;
+    }
     try {
-      if (!failure)
-        await this.#during('outputs were being stored', this.staging.store(storage, outputs, this.#signal));
-      else await this.staging.store(storage, logs, AbortSignal.timeout(STORE_LOG_WITHIN_MS));
-      return failure;
+      const storing = staging.store(storage, staging.outputs, this.#signal);
+      const stored = await this.#during('outputs were being stored', storing);
+      if (this.task.cache) await this.#remember(storage, stored, action);
+      return null;
     } catch (thrown) {
-      if (!failure) return await this.#keepOutputs(thrown);
-      this.flight.log.warning(`The log of the failed task could not be stored: ${messageOf(thrown)}`);
-      return failure;
+      return await this.#keepOutputs(thrown);
     }
   }
 
@@ -441,6 +556,7 @@ class Run {
       memory_limit_bytes: this.#memoryBytes ?? null,
       bytes_in: this.staging.bytes.in,
       bytes_out: this.staging.bytes.out,
+      ...(this.#earlier && { skipped_for: whichRun(this.#earlier) }),
     };
   }
 
@@ -451,12 +567,24 @@ class Run {
   }
 
   #epilogue(failure: unknown): string {
-    const how = failure ? 'FAILED' : 'SUCCESSFUL';
-    const why = failure ? ` ${messageOf(failure)}` : '';
+    const earlier = this.#earlier;
+    const how = failure ? 'FAILED' : earlier ? 'SKIPPED' : 'SUCCESSFUL';
+    const why = failure
+      ? ` ${messageOf(failure)}`
+      : earlier
+        ? `: ${shown(earlier)} did the same, and its outputs were taken over`
+        : '';
     const elapsed = this.#elapsedSecs === null ? '---' : duration(this.#elapsedSecs);
     return `${stampOf(new Date())} ${how} TASK: ${this.task.name}, elapsed ${elapsed} of timeout parameter ${duration(this.task.timeout)}${why}`;
   }
 }
+
+const storedAction = ({ fwaction }: Earlier) =>
+  fwaction === null ? null : parseFWAction(fromJson(fwaction), 'The FWAction of the earlier run');
+
+const whichRun = ({ fw_id, launch_id, at }: Earlier) => ({ fw_id, launch_id, at });
+
+const shown = ({ fw_id, launch_id, at }: Earlier) => `Firework ${fw_id} (launch ${launch_id}, ${at})`;
 
 const failed = (message: string) => new FiretaskError('DockerTaskError', message);
 
