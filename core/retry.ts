@@ -13,6 +13,7 @@ export interface RetryPolicy {
 export interface RetryWorld {
   signal?: AbortSignal;
   sleep?: (ms: number, signal?: AbortSignal) => Promise<boolean>;
+  /** Milliseconds of any clock; the default is one that nobody can set back. */
   now?: () => number;
   random?: () => number;
   /** Told before each wait: the failure, how long the wait is, and the number of the attempt that failed (from 1). */
@@ -28,7 +29,7 @@ export async function retry<T>(
   attempt: () => Promise<T>,
   world: RetryWorld = {},
 ): Promise<T> {
-  const { now = Date.now, sleep: pause = sleep, random = Math.random, signal } = world;
+  const { now = () => performance.now(), sleep: pause = sleep, random = Math.random, signal } = world;
   const giveUpAt = now() + policy.deadlineMs;
   for (let tries = 1, delay = policy.firstDelayMs; ; tries++) {
     try {

@@ -9,7 +9,7 @@ import {
   newWorkflow,
 } from '../core/launchpad/index.ts';
 import { testPad } from '../core/launchpad/test_pad.ts';
-import { everFitting, fitting, needOf, type Room, roomHere, unfitting } from './room.ts';
+import { checkNeeds, everFitting, fitting, needOf, type Room, roomHere, unfitting } from './room.ts';
 
 const worker: FWorker = { name: 'w', category: '', query: {}, env: {} };
 const room: Room = { slots: 4, cpus: 8, memory: 32 };
@@ -45,6 +45,17 @@ test('a Firework needs what it says, and the share of a slot of what it does not
   ];
   for (const [spec, need] of cases)
     expect({ spec, need: needOf(spec, room) }).toEqual({ spec, need: need as never });
+});
+
+test('a need that is no number is refused, with the command that corrects it', () => {
+  for (const spec of [{}, { _memory: 8 }, { _cpus: 0.5, _memory: null }])
+    expect(() => checkNeeds(7, spec)).not.toThrow();
+  const refusals: [Doc, string][] = [
+    [{ _memory: '8g' }, `_memory in its spec is "8g": it must be a number, of GiB`],
+    [{ _cpus: 'four' }, `Correct it: lpad update_fws -i 7 -u '{"_cpus": 8}'; then: lpad rerun_fws -i 7`],
+    [{ _cpus: -1 }, `_cpus in its spec is -1`],
+  ];
+  for (const [spec, told] of refusals) expect(() => checkNeeds(7, spec)).toThrow(told);
 });
 
 describe('on the LaunchPad', () => {

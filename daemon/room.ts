@@ -3,6 +3,7 @@
  * that does not say takes the share of a slot: with 4 slots on 8 cores, 2 cores.
  */
 import { availableParallelism, totalmem } from 'node:os';
+import { BorealisError } from '../core/errors.ts';
 import {
   type Doc,
   type FWorker,
@@ -37,13 +38,25 @@ function thisMachine() {
   return { cpus: availableParallelism(), memoryBytes };
 }
 
+/** What a spec says that it needs; null: nothing, or no number. */
+function said(value: unknown): number | null {
+  const number = plain(value);
+  return typeof number === 'number' && number >= 0 ? number : null;
+}
+
 /** What a Firework needs of this room. */
 export function needOf(spec: Doc, { slots, cpus, memory }: Room): Need {
-  const said = (value: unknown) => {
-    const number = plain(value);
-    return typeof number === 'number' && number >= 0 ? number : null;
-  };
   return { cpus: said(spec._cpus) ?? cpus / slots, memory: said(spec._memory) ?? memory / slots };
+}
+
+/** Throws for a need that is no number: '8g' would count as not said, and the Firework would run where there is no room for it. */
+export function checkNeeds(fwId: number, spec: Doc): void {
+  for (const [key, unit] of Object.entries({ _cpus: 'cores', _memory: 'GiB' })) {
+    if (spec[key] === undefined || spec[key] === null || said(spec[key]) !== null) continue;
+    throw new BorealisError(
+      `${key} in its spec is ${JSON.stringify(plain(spec[key]))}: it must be a number, of ${unit}. Correct it: lpad update_fws -i ${fwId} -u '{"${key}": 8}'; then: lpad rerun_fws -i ${fwId}`,
+    );
+  }
 }
 
 /** Thirds of a number do not add up to it exactly. */

@@ -2,7 +2,7 @@
 import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Storage } from '../core/cloud/storage.ts';
-import { messageOf } from '../core/errors.ts';
+import { BorealisError, codeOf, messageOf } from '../core/errors.ts';
 import {
   type Claim,
   type Doc,
@@ -27,6 +27,7 @@ import { firetaskNamed } from './firetasks/index.ts';
 import { expandPath } from './firetasks/paths.ts';
 import { actionFile, checkpointOf, decorate, finalAction, type Gathered, gather } from './fwaction.ts';
 import type { Guard } from './guard.ts';
+import { checkNeeds } from './room.ts';
 
 /** What Firetasks need of their worker. */
 export interface Crew {
@@ -79,6 +80,7 @@ export async function runTasks(crew: Crew, rocket: Rocket): Promise<Result> {
     });
   try {
     if (claim.refused) throw claim.refused;
+    checkNeeds(claim.fwId, claim.spec);
     launchDir = await openLaunchDir(crew, rocket);
     const recovered = await recover(claim.spec, launchDir, gathered);
     if (recovered === null) await bringFiles(rawSpec, { ...crew, launchDir, log, signal });
@@ -109,7 +111,8 @@ export async function runTasks(crew: Crew, rocket: Rocket): Promise<Result> {
     const action = decorated(finalAction(last, gathered));
     await removeIfUseless(rocket, launchDir);
     return { action, state: 'COMPLETED' };
-  } catch (thrown) {
+  } catch (raw) {
+    const thrown = isDiskFull(raw) ? diskFull(raw, claim.fwId, launchDir) : raw;
     if (!signal.aborted) log.error(`Firework ${claim.fwId} '${claim.name}' failed: ${messageOf(thrown)}`);
     const details = thrown instanceof FiretaskError ? thrown.details : null;
     return { action: decorated(failure(current, stacktrace(thrown), details)), state: 'FIZZLED' };
@@ -156,6 +159,14 @@ async function runTask(
   t.signal.throwIfAborted();
   log.debug(`Task ${t.taskIndex} completed: ${name}`);
   return returned;
+}
+
+/** A Firetask's own words about it are better. */
+const isDiskFull = (thrown: unknown) => codeOf(thrown) === 'ENOSPC' && !(thrown instanceof FiretaskError);
+
+function diskFull(cause: unknown, fwId: number, launchDir: string): BorealisError {
+  const mend = `Free some of it, or give workers a larger one; then: lpad rerun_fws -i ${fwId}`;
+  return new BorealisError(`The disk is full: ${messageOf(cause)} (in ${launchDir}). ${mend}`, { cause });
 }
 
 /** Throws for additions and detours that are no workflows: better here than when the launch has ended. */

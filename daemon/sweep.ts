@@ -56,7 +56,7 @@ export async function sweepLostRuns(
 async function sweep(launchpad: LaunchPad, log: Logger, suspects: Suspects, o: SweepOptions): Promise<void> {
   const expirationSecs = o.lostRunMs / 1000;
   const seen = await detectLostRuns(launchpad, { expirationSecs });
-  const launchIds = suspects.after(seen.launchIds, Date.now());
+  const launchIds = suspects.after(seen.launchIds, performance.now());
   if (launchIds.length + seen.inconsistentFwIds.length > 0) await mend(launchpad, log, launchIds, o);
   const freed = await freeUnstarted(launchpad, expirationSecs);
   if (freed.length > 0)

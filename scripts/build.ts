@@ -49,6 +49,8 @@ export async function compile(name: Binary, outfile: string, o: CompileOptions =
     // Parsed once, here: a binary starts in 0.02 s instead of 0.5 s.
     '--bytecode',
     '--format=esm',
+    // What is loaded on first use is apart, and no part of what an idle worker has read: 76 MB instead of 79.
+    '--splitting',
     // Without these two a binary would obey a .env or bunfig.toml of the folder that it is started in.
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',

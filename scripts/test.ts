@@ -196,6 +196,7 @@ await provide(
     },
     { program: 'sshd', package: 'openssh-server', why: 'FileTransferTask is not tried by SFTP' },
     { program: 'sftp', package: 'openssh-client', why: 'FileTransferTask is not tried by SFTP' },
+    { program: 'faketime', package: 'faketime', why: 'a clock that is set back is not tried' },
     { program: 'setpriv', package: 'util-linux', why: 'the demo is not tried without root' },
     { program: 'systemd-analyze', package: 'systemd', why: 'the unit file is not verified' },
     { program: 'zsh', package: 'zsh', why: 'completion is not tried in zsh' },

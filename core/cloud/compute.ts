@@ -368,10 +368,10 @@ export class Compute {
           : await (await this.#regionOperations()).wait({ ...request, region: where.region });
       return now;
     };
-    for (const end = Date.now() + LONGEST_OPERATION_MS; ; ) {
+    for (const end = performance.now() + LONGEST_OPERATION_MS; ; ) {
       const now = await retry(PASSING, ask, this.world);
       if (now.status === 'DONE') return now;
-      if (Date.now() > end)
+      if (performance.now() > end)
         throw new BorealisError(`It takes more than 10 minutes to ${doing}: look at operation ${name}`);
     }
   }

@@ -145,9 +145,9 @@ async function isHeldUp(launchpad: LaunchPad, flown: Claim, launch: Document): P
  * it does not come, for whoever added it died.
  */
 async function named({ workflows, lock }: LaunchPad, fwId: number): Promise<boolean> {
-  for (const end = Date.now() + lock.namedWithinMs; ; await sleep(jitter(lock.namedWithinMs / 100))) {
+  for (const end = performance.now() + lock.namedWithinMs; ; await sleep(jitter(lock.namedWithinMs / 100))) {
     if (await workflows.findOne({ nodes: fwId }, { projection: { _id: 1 } })) return true;
-    if (Date.now() > end) return false;
+    if (performance.now() > end) return false;
   }
 }
 

@@ -94,18 +94,19 @@ async function take(
   const asked = { projection, returnDocument: 'after' } as const;
   const mark = () => ({ $set: { locked: true, locked_by: lockedBy, locked_on: new Date() } });
   let seen: string | null = null;
-  let since = Date.now();
-  let looked = 0;
+  // By the clock inside, which nobody can set back.
+  let since = performance.now();
+  let looked = Number.NEGATIVE_INFINITY;
   let longest = LONGEST_WAIT_MS;
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, longest)) {
     const free = { ...which, locked: { $exists: false } };
     const workflow = await workflows.findOneAndUpdate(free, mark(), asked);
     if (workflow) return { workflow, lockedBy, broken: false };
-    if (Date.now() < looked + lock.expiresMs * LOOK_PART) {
+    if (performance.now() < looked + lock.expiresMs * LOOK_PART) {
       await sleep(jitter(wait, 0.5));
       continue;
     }
-    looked = Date.now();
+    looked = performance.now();
     const held = await workflows.findOne(which, {
       projection: { updated_on: 1, locked: 1, locked_by: 1, locked_on: 1 },
     });
@@ -117,12 +118,12 @@ async function take(
     longest = now === seen ? QUIET_WAIT_MS : LONGEST_WAIT_MS;
     if (now !== seen) {
       seen = now;
-      since = Date.now();
+      since = performance.now();
     }
     const holder = String(held.locked_by ?? '');
     const leftByMe = holder.startsWith(`${locks.name}/`) && !locks.live.has(holder);
     const expiresMs = holder ? lock.expiresMs : lock.pythonExpiresMs;
-    const expired = Date.now() - since > expiresMs;
+    const expired = performance.now() - since > expiresMs;
     if (held.locked && (leftByMe || expired)) {
       if (expired)
         launchpad.log.warning(
