@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readEndpoints } from '../core/cloud/endpoints.ts';
 import { Storage } from '../core/cloud/storage.ts';
-import { addWorkflows, type Doc, newWorkflow, plainDoc } from '../core/launchpad/index.ts';
+import { addWorkflows, type Doc, newWorkflow, plainDoc, rerun } from '../core/launchpad/index.ts';
+import { silent } from '../core/log.ts';
 import { SECOND } from '../core/wait.ts';
+import { openDepot } from '../daemon/docker/depot.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { type TestWorker, testWorker } from '../daemon/test_worker.ts';
 import { type Gcp, startGcp } from '../sandbox/gcp/index.ts';
@@ -61,6 +63,11 @@ def counts():
         file.write("x"); file.seek(0)
         if len(file.read()) < 3: raise RuntimeError("not yet")
     return os.listdir("/wc/out")
+def leaves():
+    import uuid
+    once = str(uuid.uuid4())
+    with open("/wc/once", "w") as file: file.write(once)
+    return once
 def shout(): return open("/wc/in.txt").read().upper()
 def spawns():
     import multiprocessing
@@ -265,6 +272,56 @@ launch_rocket(LaunchPad(host="${name}", port=${port}, name="${database}", strm_l
         const said = one.said.map(({ message }) => message);
         expect(said.filter((line) => line.startsWith('not yet: running it again'))).toHaveLength(2);
       });
+    },
+    LIMIT,
+  );
+
+  inside(
+    'its FWAction is kept with outputs that cannot be stored, and comes when a rerun stores them',
+    async () => {
+      const briefly = { retryable: () => true, firstDelayMs: 1, longestDelayMs: 1, deadlineMs: 10 };
+      const impatient = new Storage(readEndpoints(gcp.env), { policy: briefly });
+      const depot = await openDepot(join(dir, 'depot'), {
+        fetchCacheBytes: 0,
+        storeRetryMs: 100,
+        log: silent,
+      });
+      const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: '/nowhere' };
+      await using one = await testWorker({ env, storage: async () => impatient, depot: async () => depot });
+      await one.add([docker(call('leaves', { outputs: ['once'] }), { outputs: ['/wc/once'] })], {}, 1);
+      gcp.faults.add({ service: 'storage', match: 'POST', status: 503, times: 1000 });
+      expect(await one.fly()).toBe('fizzled');
+      gcp.faults.clear();
+      await rerun(one.launchpad, 1);
+      expect(await one.fly()).toBe('completed');
+      const { once } = (await one.firework(2)).spec as Doc;
+      expect(once).toMatch(/^[0-9a-f-]{36}$/);
+      expect(await stored('lib/once')).toBe(String(once));
+      const said = one.said.map(({ message }) => message);
+      expect(said).toContain('It ran here before, and its outputs were kept: they are stored now');
+    },
+    LIMIT,
+  );
+
+  inside(
+    'with cache it is skipped when its parameters, its spec and its inputs are those of a run before',
+    async () => {
+      const flown = async (n: number, x: number, more: Doc = {}) => {
+        let found: Doc = {};
+        const task = docker({ _fw_name: '{{in_the_image.Plain}}', n }, { cache: true, ...more });
+        const look = async (one: TestWorker) => {
+          const { docker, ...own } = (await one.storedData(1)) as Record<string, Doc>;
+          found = { skipped: docker?.skipped_for !== undefined, own, spec: (await one.firework(2)).spec };
+        };
+        await fly(task, look, { x });
+        return found;
+      };
+      const first = await flown(1, 1);
+      expect(first).toMatchObject({ skipped: false, own: { n: 1, x: 1 }, spec: { float: 1 } });
+      // Another name, timeout or log is another Firetask in `_tasks`, and no other run.
+      expect(await flown(1, 1, { name: 'other', timeout: 99 })).toEqual({ ...first, skipped: true });
+      expect([(await flown(2, 1)).skipped, (await flown(1, 2)).skipped]).toEqual([false, false]);
+      expect((await flown(1, 2)).skipped).toBe(true);
     },
     LIMIT,
   );

@@ -18,11 +18,13 @@ export interface Owner {
   taskIndex: number;
 }
 
-interface Manifest {
+export interface Manifest {
   /** All that the outputs follow from. */
   madeFrom: string;
   /** In the names of the `>>` logs. */
   stamp: string;
+  /** What came of the run besides: its FWAction, in JSON. */
+  fwaction: string | null;
 }
 
 export class KeptOutputs {

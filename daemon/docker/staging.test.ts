@@ -368,7 +368,7 @@ test('outputs that cannot be stored stay on the disk, and a rerun from the same 
     w.proxy.trouble({ on: /^POST/, does: 503, times: 1000 });
     await expect(staging.store(w.storage, staging.outputs)).rejects.toThrow('Cannot store gs://sandbox/run/');
     w.proxy.forget();
-    const place = await staging.keepOutputs('image 1');
+    const place = await staging.keepOutputs('image 1', null);
     expect(await readFile(join(place, 'out', 'result'), 'utf8')).toBe('hours of work');
     return staging.outputs.map(({ sub }) => sub);
   };

@@ -1,6 +1,6 @@
 /** A task's files on this machine: fetched before it, stored after it, in a folder that is gone at the end. */
 import { mkdir, open, realpath, rm, stat } from 'node:fs/promises';
-import { dirname, join, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { isPassing } from '../../core/cloud/api_error.ts';
 import { originOf } from '../../core/cloud/copy.ts';
@@ -20,7 +20,7 @@ import type { RetryPolicy } from '../../core/retry.ts';
 import { SECOND } from '../../core/wait.ts';
 import type { Depot } from './depot.ts';
 import type { Loan } from './fetch_cache.ts';
-import type { Owner } from './kept_outputs.ts';
+import type { Manifest, Owner } from './kept_outputs.ts';
 import { shownSize } from './memory.ts';
 import { mapPath, objectName, type PathMapping } from './paths.ts';
 import { Progress } from './progress.ts';
@@ -160,9 +160,10 @@ export class Staging implements AsyncDisposable {
     const { files, folders } = this.#found ?? { files: [], folders: [] };
     const facts = files.map(({ object, file }) => {
       const { size, crc32c, packed } = object;
-      return JSON.stringify([file, originOf(this.bucket, object), size, crc32c, modeOf(object), packed]);
+      const own = [originOf(this.bucket, object), size, crc32c, modeOf(object), packed];
+      return JSON.stringify([relative(this.folder, file), ...own]);
     });
-    return [...facts, ...folders].map((fact) => fact.replace(this.folder, '')).sort();
+    return [...facts, ...folders.map((folder) => relative(this.folder, folder))].sort();
   }
 
   /** Whether the inputs in storage are those that were found: nobody has replaced one since. */
@@ -269,24 +270,24 @@ export class Staging implements AsyncDisposable {
 
   /**
    * Takes those back when they were made from the same: `facts`, and the inputs as they are in storage now. Otherwise they are
-   * of no use to anybody, and go. Returns whether the outputs are there.
+   * of no use to anybody, and go. Returns what is known of them; null: there are none.
    */
-  async takeKept(facts: string): Promise<boolean> {
+  async takeKept(facts: string): Promise<Manifest | null> {
     const { kept } = this.o.depot;
     const manifest = await kept.find(this.o.owner);
     if (manifest?.madeFrom !== this.#madeFrom(facts)) {
       await kept.forget(this.o.owner);
-      return false;
+      return null;
     }
     await kept.takeBack(this.o.owner, join(this.folder, 'outputs'));
     this.#stamp = manifest.stamp;
     this.outputs = this.#map('outputs', this.o.outputs);
-    return true;
+    return manifest;
   }
 
   /** Keeps the outputs on this VM, for they cannot be stored. Returns where. */
-  async keepOutputs(facts: string): Promise<string> {
-    const manifest = { madeFrom: this.#madeFrom(facts), stamp: this.#stamp };
+  async keepOutputs(facts: string, fwaction: string | null): Promise<string> {
+    const manifest = { madeFrom: this.#madeFrom(facts), stamp: this.#stamp, fwaction };
     return await this.o.depot.kept.keep(this.o.owner, join(this.folder, 'outputs'), manifest);
   }
 

@@ -22,6 +22,7 @@ import { type ContainerSpec, type Ended, runContainer, StartError } from '../doc
 import { type Earlier, findEarlier, recordName, remember, takeOver } from '../docker/earlier.ts';
 import { Engine, isNotFound } from '../docker/engine.ts';
 import { type Image, provideImage } from '../docker/image.ts';
+import type { Manifest } from '../docker/kept_outputs.ts';
 import { LABELS, removeOthersOf } from '../docker/leftovers.ts';
 import { byteSize, memoryOf, shownSize } from '../docker/memory.ts';
 import { captureOf, duration, mapPath, objectName, stampOf } from '../docker/paths.ts';
@@ -171,7 +172,7 @@ class Run {
     let action: Partial<FWAction> | null = null;
     let failure: unknown = null;
     let captures: Captures | null = null;
-    let kept = false;
+    let kept: Manifest | null = null;
     try {
       kept = await this.#takeKept(storage);
       if (!kept && task.cache) this.#earlier = await this.#takeEarlier(storage);
@@ -180,7 +181,8 @@ class Run {
         captures = await Captures.open(staging.outputs, this.#prologue());
         await this.#during('the command ran', this.#runUntilDone(captures));
       }
-      action = await this.#writtenAction();
+      const before = kept ?? this.#earlier;
+      action = before ? actionBefore(before) : await this.#writtenAction();
     } catch (thrown) {
       failure = this.#whyStopped() ?? thrown;
     }
@@ -210,9 +212,7 @@ class Run {
 
   /** The image and the inputs, both at once. */
   async #prepare(storage: Storage): Promise<void> {
-    // Looked for an earlier run, it has the image already.
-    const providing = this.#image ? Promise.resolve() : this.#provideImage();
-    const pulling = this.#during('the image was being pulled', providing);
+    const pulling = this.#during('the image was being pulled', this.#needImage());
     const fetching = this.#during(
       'inputs were being fetched',
       this.staging.fetchInputs(storage, this.#signal),
@@ -223,10 +223,10 @@ class Run {
     if (inputs.status === 'rejected') throw inputs.reason;
   }
 
-  /** Takes the outputs of an earlier run here that could not be stored then; true when there is nothing left to run. */
-  async #takeKept(storage: Storage): Promise<boolean> {
+  /** Takes the outputs of an earlier run here that could not be stored then; with them there is nothing left to run. */
+  async #takeKept(storage: Storage): Promise<Manifest | null> {
     const { staging } = this;
-    if (!(await staging.hasKept())) return false;
+    if (!(await staging.hasKept())) return null;
     await this.#during('the image was being pulled', this.#provideImage());
     await this.#during('inputs were being looked for', staging.findInputs(storage, this.#signal));
     const taken = await staging.takeKept(this.#madeFrom());
@@ -240,7 +240,7 @@ class Run {
    */
   async #takeEarlier(storage: Storage): Promise<Earlier | null> {
     const { flight, staging } = this;
-    await this.#during('the image was being pulled', this.#provideImage());
+    await this.#during('the image was being pulled', this.#needImage());
     await this.#during('inputs were being looked for', staging.findInputs(storage, this.#signal));
     const taking = this.#during('an earlier run was being looked for', this.#lookForEarlier(storage));
     return await taking.catch((thrown) => {
@@ -304,11 +304,11 @@ class Run {
   }
 
   /** Outputs that could not be stored stay on this worker's disk. Returns the failure, which says where. */
-  async #keepOutputs(why: unknown): Promise<unknown> {
+  async #keepOutputs(why: unknown, action: Partial<FWAction> | null): Promise<unknown> {
     const { flight, staging } = this;
     const failure = this.#whyStopped() ?? why;
     if (flight.signal.aborted || why instanceof StoredByNewerRun) return failure;
-    const place = await staging.keepOutputs(this.#madeFrom());
+    const place = await staging.keepOutputs(this.#madeFrom(), action && toJson(action));
     const names = staging.outputs.map(
       ({ sub }) => `gs://${staging.bucket}/${objectName(staging.prefix, sub)}`,
     );
@@ -343,6 +343,11 @@ class Run {
       : by === 'SIGTERM'
         ? ': SIGTERM ended it'
         : '';
+  }
+
+  /** Whoever looked for an earlier run has the image already. */
+  async #needImage(): Promise<void> {
+    if (!this.#image) await this.#provideImage();
   }
 
   async #provideImage(): Promise<void> {
@@ -505,7 +510,6 @@ class Run {
 
   /** The FWAction of the Firetask, or the one that the command wrote, when the task says where. */
   async #writtenAction(): Promise<Partial<FWAction> | null> {
-    if (this.#earlier) return storedAction(this.#earlier);
     if (this.inside) return await this.inside.action();
     const { fwaction } = this.task;
     if (!fwaction) return null;
@@ -539,7 +543,7 @@ class Run {
       if (this.task.cache) await this.#remember(storage, stored, action);
       return null;
     } catch (thrown) {
-      return await this.#keepOutputs(thrown);
+      return await this.#keepOutputs(thrown, action);
     }
   }
 
@@ -579,7 +583,7 @@ class Run {
   }
 }
 
-const storedAction = ({ fwaction }: Earlier) =>
+const actionBefore = ({ fwaction }: Earlier | Manifest) =>
   fwaction === null ? null : parseFWAction(fromJson(fwaction), 'The FWAction of the earlier run');
 
 const whichRun = ({ fw_id, launch_id, at }: Earlier) => ({ fw_id, launch_id, at });

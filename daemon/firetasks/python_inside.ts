@@ -40,10 +40,11 @@ export class PythonInside {
     return [mount(PROGRAM, true), mount(QUESTION, true), mount(ANSWER, false)];
   }
 
-  /** What its answer follows from: not from what the Firework's other Firetasks are. */
+  /** What its answer follows from: not from what the Firework's other Firetasks are, nor from how the LaunchPad is reached. */
   get facts(): Doc {
-    const { _tasks, ...spec } = this.question.spec as Doc;
-    return { ...this.question, spec };
+    const { launchpad, ...question } = this.question;
+    const { _tasks, ...spec } = question.spec as Doc;
+    return { ...question, spec };
   }
 
   /** Before it runs again. */
