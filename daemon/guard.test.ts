@@ -89,12 +89,43 @@ test('a process group that is to end has time for it, until that is hastened', (
       guard.start(['sh', '-c', "trap '' TERM; echo $$; while :; do sleep 60; done"], options(folder));
     const [slow, late] = [start(), start()];
     for (const { stdout } of [slow, late]) await stdout.getReader().read();
-    const ending = guard.end(slow.pid, 600_000);
+    const ending = guard.end(slow, 600_000);
     expect(await runs(slow.pid)).toBe(true);
     hastened.abort();
     await ending;
-    await guard.end(late.pid, 600_000);
+    await guard.end(late, 600_000);
     expect([await slow.exited, await late.exited, await runs(slow.pid)]).toEqual([137, 137, false]);
+  }));
+
+/** A daemon, in a session and a group of its own, and no child of the task any more. */
+const DAEMON =
+  '(setsid sh -c \'echo $$ > daemon; trap "" HUP; exec sleep 60\' &); while ! test -s daemon; do sleep 0.01; done';
+
+test('what leaves the group ends with it', () =>
+  inFolder(async (folder) => {
+    await using guard = await Guard.start(folder);
+    const child = guard.start(['sh', '-c', `${DAEMON}; exec sleep 60`], options(folder));
+    const other = guard.start(['sh', '-c', 'exec sleep 60'], options(folder));
+    const daemon = async () =>
+      Number(
+        await Bun.file(join(folder, 'daemon'))
+          .text()
+          .catch(() => 0),
+      );
+    const pid = await until('the daemon', daemon);
+    await guard.end(child, 600_000);
+    expect([await runs(child.pid), await runs(pid), await runs(other.pid)]).toEqual([false, false, true]);
+    await guard.end(other, 600_000);
+  }));
+
+test('what a task left in the background ends with the worker, wherever it went', () =>
+  inFolder(async (folder) => {
+    const guard = await Guard.start(folder);
+    expect(await guard.start(['sh', '-c', DAEMON], options(folder)).exited).toBe(0);
+    const pid = Number(await Bun.file(join(folder, 'daemon')).text());
+    expect(await runs(pid)).toBe(true);
+    await guard[Symbol.asyncDispose]();
+    expect(await runs(pid)).toBe(false);
   }));
 
 /** Two tasks have containers; one or both of them have ended. `docker` here writes down what it is asked. */

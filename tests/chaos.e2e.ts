@@ -51,7 +51,7 @@ async function rage(machine: OneMachine, workers: Running[], untilMs: number) {
   return killed;
 }
 
-/** What is known of a step, for the person who has to find out why it ran twice. */
+/** What is known of a step, for the person who has to find out why it failed, or ran twice. */
 async function told(machine: OneMachine, step: string): Promise<string> {
   const { fireworks, launches } = machine.launchpad;
   const firework = await fireworks.findOne({ name: `step ${step}` });
@@ -62,7 +62,8 @@ async function told(machine: OneMachine, step: string): Promise<string> {
   return [
     `step ${step} is Firework ${firework?.fw_id}`,
     ...own.map(
-      (launch) => `${launch.launch_id} ${launch.fworker.name} ${JSON.stringify(launch.state_history)}`,
+      ({ launch_id, fworker, state_history, action }) =>
+        `${launch_id} ${fworker.name} ${JSON.stringify([state_history, action?.stored_data])}`,
     ),
     ...(await linesOf(machine, `began.${step}`)),
     logs.stdout.toString(),
@@ -87,6 +88,9 @@ test(
       CHAOS_MS + 120 * SECOND,
     );
     const count = WORKFLOWS * (WIDE + 2);
+    const failed = await fireworks.find({ state: 'FIZZLED' }).toArray();
+    const steps = failed.map(({ name }) => name.replace('step ', ''));
+    expect((await Promise.all(steps.map((id) => told(machine, id)))).join('\n\n')).toBe('');
     expect(await fireworks.countDocuments({ state: 'COMPLETED' })).toBe(count);
     const twice = await linesOf(machine, 'twice');
     expect((await Promise.all(twice.map((id) => told(machine, id)))).join('\n\n')).toBe('');

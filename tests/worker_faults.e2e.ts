@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addWorkflows, type Doc, newWorkflow } from '../core/launchpad/index.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
+import { runs } from '../daemon/test_worker.ts';
 import { TestLine } from '../sandbox/gcp/test_line.ts';
 import { startSandbox } from '../sandbox/sandbox.ts';
 import { faultsIn } from './invariants.ts';
@@ -236,15 +237,6 @@ describe('a task that', () => {
     await until(`the file ${file}`, async () => (await read()).endsWith('\n'));
     return Number(await read());
   }
-  test('leaves daemons, which hold its output: it has ended all the same', async () => {
-    const daemon = join(machine.folder, 'daemon.sh');
-    await writeFile(daemon, `echo $$ > ${machine.folder}/$1; while :; do echo on; sleep 0.1; done`);
-    const script = `setsid sh ${daemon} one & (setsid sh -c 'sh ${daemon} two &' &); echo started`;
-    await is(machine, await add(machine, 'ann', { _fw_name: 'ScriptTask', script }), 'COMPLETED');
-    await goesOn(machine, 'ann');
-    for (const file of ['one', 'two']) process.kill(await pidIn(file), 'SIGKILL');
-  });
-
   test('prints 1 GB: the worker’s memory stays as it is', async () => {
     const memory = async () =>
       Number(/VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${ann.process.pid}/status`, 'utf8'))?.[1]) / 1024;
@@ -285,5 +277,18 @@ describe('a task that', () => {
       /Firetask 'Lost Task'.*(I|i)nstall/s,
     );
     expect(ann.process.exitCode).toBeNull();
+  });
+
+  test('leaves daemons, which hold its output: it has ended all the same, and they end with the worker', async () => {
+    const daemon = join(machine.folder, 'daemon.sh');
+    await writeFile(daemon, `echo $$ > ${machine.folder}/$1; while :; do echo on; sleep 0.1; done`);
+    const script = `setsid sh ${daemon} one & (setsid sh -c 'sh ${daemon} two &' &); echo started`;
+    await is(machine, await add(machine, 'ann', { _fw_name: 'ScriptTask', script }), 'COMPLETED');
+    await goesOn(machine, 'ann');
+    const pids = [await pidIn('one'), await pidIn('two')];
+    expect(await Promise.all(pids.map(runs))).toEqual([true, true]);
+    ann.process.kill('SIGTERM');
+    expect(await ann.process.exited).toBe(0);
+    expect(await Promise.all(pids.map(runs))).toEqual([false, false]);
   });
 });

@@ -54,7 +54,7 @@ export async function runProgram(
   });
   let ending: Promise<void> | null = null;
   const stop = () => {
-    ending ??= flight.guard.end(child.pid, flight.graceMs);
+    ending ??= flight.guard.end(child, flight.graceMs);
   };
   flight.signal.addEventListener('abort', stop, { once: true });
   const feed = async () => {
