@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Cloud } from './cloud.ts';
@@ -11,7 +12,7 @@ export interface Signals {
   readonly stay: boolean;
 }
 
-/** Ctrl-C and SIGTERM give the rockets back and stop; a second one hastens that, a third ends the process where it stands. */
+/** Ctrl-C, SIGTERM and a terminal that is closed give the rockets back and stop; a second one hastens that, a third ends the process where it stands. */
 export function listenToSignals(stopping: Stopping): Signals {
   const heard = { interrupted: false, stay: false };
   let count = 0;
@@ -28,7 +29,19 @@ export function listenToSignals(stopping: Stopping): Signals {
     stopping.ask(name === 'SIGINT' ? 'Ctrl-C' : name, 'now');
   };
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  // A terminal that is closed ends the worker as SIGTERM does, unless it was started to outlive that (nohup).
+  if (!ignoresHangUp()) process.on('SIGHUP', onSignal);
   return heard;
+}
+
+/** Whether whoever started this process has it ignore SIGHUP, which is signal 1. Known on Linux alone. */
+function ignoresHangUp(): boolean {
+  try {
+    const [, mask = '0'] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+    return (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the cloud is taking this VM back. */

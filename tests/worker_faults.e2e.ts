@@ -222,6 +222,24 @@ test.skipIf(!existsSync(FAKETIME))(
   MINUTE,
 );
 
+test(
+  'its terminal is closed: the Firework is given back; a worker that was started with nohup flies on',
+  async () => {
+    await using machine = await oneMachine();
+    const ann = await machine.worker('ann');
+    const argv = ['nohup', FIREWORKER, '-l', '../my_launchpad.yaml', '--development', '--name', 'bob'];
+    const bob = await machine.start('bob', argv);
+    const [left, kept] = [await add(machine, 'ann', 'sleep 600'), await add(machine, 'bob', 'sleep 3')];
+    for (const fwId of [left, kept]) await is(machine, fwId, 'RUNNING');
+    for (const worker of [ann, bob]) worker.process.kill('SIGHUP');
+    expect(await ann.process.exited).toBe(0);
+    expect(await stateOf(machine, left)).toBe('READY');
+    await is(machine, kept, 'COMPLETED');
+    expect(bob.process.exitCode).toBeNull();
+  },
+  MINUTE,
+);
+
 describe('a task that', () => {
   let machine: OneMachine;
   let ann: Running;
