@@ -56,15 +56,15 @@ export async function begin(
   const launchId = reserved ? numberOf(reserved.launch_id) : await launchpad.launchIds.next(launchpad);
   const { claim: flown, document } = launchOf(firework, launchId, fworker, o, state, reserved);
   const now = reserved ? before : [...before, launchId];
-  const [{ matchedCount }, , place] = await Promise.all([
+  const [{ matchedCount }, written, place] = await Promise.all([
     fireworks.updateOne(
       { fw_id: fwId, state: 'RESERVED', updated_on: firework.updated_on },
       { $set: { state, launches: now, updated_on: isoTime(flown.startedAt) } },
     ),
-    reserved ? launches.replaceOne({ launch_id: launchId }, document) : launches.insertOne(document),
+    reserved ? launches.replaceOne({ launch_id: launchId }, document) : insert(launchpad, document),
     state === 'RUNNING' ? markRunning(launchpad, fwId) : null,
   ]);
-  if (matchedCount === 0) {
+  if (matchedCount === 0 || !written) {
     await takeBack(launchpad, fwId, document);
     return null;
   }
@@ -72,6 +72,19 @@ export async function begin(
   if (begun && reserved && state === 'RUNNING') await startSharing(launchpad, fwId, launchId);
   return begun;
 }
+
+/** False: a sweep has judged meanwhile that this launch never begins, and has written so. */
+async function insert({ launches }: LaunchPad, launch: Document): Promise<boolean> {
+  try {
+    await launches.insertOne(launch);
+    return true;
+  } catch (thrown) {
+    if ((thrown as { code?: unknown }).code === DUPLICATE_KEY) return false;
+    throw thrown;
+  }
+}
+
+const DUPLICATE_KEY = 11000;
 
 /** Whether nobody has taken the launch away. Its heartbeat first: a sweep that is on its way does not find it lost then. */
 async function isStillOurs(launchpad: LaunchPad, { fwId, launchId }: Claim): Promise<boolean> {

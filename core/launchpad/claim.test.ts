@@ -380,6 +380,47 @@ describe('with a launch id in hand', () => {
   });
 });
 
+test('a worker comes back to what it took, as a sweep judges that nobody ever will: it flies there alone', async () => {
+  await using pad = await testPad();
+  await using wire = await worked(pad);
+  await using sweeper = await wireTo(pad.settings);
+  const { launchpad } = pad;
+  await addAll(launchpad, {});
+  const held = wire.hold('update', 'state_history');
+  const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+  await held;
+  await Bun.sleep(150);
+  wire.cut();
+  await claiming;
+  wire.mend();
+  const judging = sweeper.hold('launches', 'setOnInsert');
+  const sweep = { expirationSecs: 0, launchQuery: { launch_id: 0 }, rerun: true };
+  const sweeping = detectLostRuns(sweeper.launchpad, sweep);
+  const judgement = await judging;
+  expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 3 });
+  judgement.pass();
+  expect((await sweeping).inconsistentFwIds).toEqual([3]);
+  expect(await launchpad.fireworks.findOne({ fw_id: 3 })).toMatchObject({ state: 'RUNNING', launches: [3] });
+  expect((await launchpad.launches.findOne({ launch_id: 3 }))?.state).toBe('RUNNING');
+  expect(await violations(launchpad)).toEqual([]);
+});
+
+test('a sweep has judged that nobody ever comes back, and the worker does: it takes the Firework anew', async () => {
+  await using pad = await testPad();
+  await using wire = await worked(pad);
+  const { launchpad } = pad;
+  await addAll(launchpad, {});
+  const held = wire.hold('update', 'state_history');
+  const claiming = claim(wire.launchpad, worker, dir);
+  const message = await held;
+  await Bun.sleep(150);
+  await detectLostRuns(launchpad, { expirationSecs: 0, launchQuery: { launch_id: 0 }, rerun: true });
+  message.pass();
+  expect(await claiming).toMatchObject({ fwId: 3, launchId: 4 });
+  expect((await launchpad.launches.findOne({ launch_id: 3 }))?.state).toBe('FIZZLED');
+  expect(await violations(launchpad)).toEqual([]);
+});
+
 test('a claim that waits long for a lock whose holder died is given up, when a sweep had it rerun meanwhile', async () => {
   await using pad = await testPad({ lock: { sweptAfterMs: 100 } });
   const { launchpad } = pad;

@@ -44,6 +44,20 @@ export function launchDocument(l: NewLaunch): Document {
   };
 }
 
+/** One that nobody has written, and nobody shall: whoever wanted to has died. */
+export function unbornLaunch(launchId: number, fwId: number): Document {
+  const nobody = { fworker: { name: 'nobody', category: '', query: {}, env: {} }, host: '', ip: '' };
+  const launch = launchDocument({
+    launchId,
+    fwId,
+    ...nobody,
+    launchDir: '',
+    state: 'RUNNING',
+    at: new Date(),
+  });
+  return { ...launch, ...ending(launch, 'FIZZLED').$set };
+}
+
 /** How long a launch was in a queue. Python leaves the field out for launches that never were. */
 function reservedTime(history: readonly Doc[], until: Date): Document {
   const from = timeOf(history.find((entry) => entry.state === 'RESERVED')?.created_on);

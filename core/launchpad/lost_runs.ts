@@ -2,7 +2,7 @@
 import type { Document } from 'mongodb';
 import { BorealisError, messageOf } from '../errors.ts';
 import { INTERRUPTION, interruptionOf, interruptionsOf, lostAction, lostTooOften } from './interruptions.ts';
-import { ending } from './launch_documents.ts';
+import { ending, unbornLaunch } from './launch_documents.ts';
 import { isAway, type LaunchPad } from './launchpad.ts';
 import { failure } from './model.ts';
 import { refreshFirework } from './refresh.ts';
@@ -76,8 +76,9 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
     inconsistentFwIds.push(fwId);
     await attempt(launchpad, `Firework ${fwId}`, async () => {
       // Many sweep: by now another may have had it rerun, and it may be running.
-      if (lost && o.rerun) await runAgain(launchpad, fwId, launchId, o);
-      else if (o.refresh) await bringEnd(launchpad, fwId);
+      if (lost && o.rerun) {
+        if (await neverBegins(launchpad, fwId, launchId)) await runAgain(launchpad, fwId, launchId, o);
+      } else if (o.refresh) await bringEnd(launchpad, fwId);
     });
   }
   return { launchIds, fwIds, inconsistentFwIds };
@@ -263,6 +264,24 @@ async function* ended(
     const [launchId] = (firework.launches as unknown[]).slice(-1).map(numberOf);
     yield { fwId: numberOf(firework.fw_id), launchId, lost: representativeLaunch(own)?.lost ?? true };
   }
+}
+
+/**
+ * Of a launch that was not written yet: writes it, as one that has ended, so that it never begins. False: it has begun, for the
+ * worker that took the Firework when the server went away has come back (`claim` takes it up), and flies it.
+ */
+async function neverBegins(
+  { launches }: LaunchPad,
+  fwId: number,
+  launchId: number | undefined,
+): Promise<boolean> {
+  if (launchId === undefined) return true;
+  const launch = await launches.findOneAndUpdate(
+    { launch_id: launchId },
+    { $setOnInsert: unbornLaunch(launchId, fwId) },
+    { upsert: true, returnDocument: 'after', projection: { state: 1 } },
+  );
+  return launch?.state !== 'RUNNING';
 }
 
 /**
