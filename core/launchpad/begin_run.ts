@@ -93,13 +93,16 @@ async function isStillOurs(launchpad: LaunchPad, { fwId, launchId }: Claim): Pro
   return (await launchpad.fireworks.findOne(mine, { projection: { _id: 1 } })) !== null;
 }
 
-/** Ends a launch whose Firework somebody else has changed, and lets the workflow say what is true. */
+/**
+ * Ends a launch whose Firework somebody else has changed, and lets the workflow say what is true. A Firework that names it
+ * still is left to the sweep which has ended it: a refresh would make it FIZZLED, for ever when that sweep dies.
+ */
 async function takeBack(launchpad: LaunchPad, fwId: number, launch: Document): Promise<void> {
   const { fireworks, launches } = launchpad;
   await launches.updateOne({ launch_id: launch.launch_id, state: launch.state }, ending(launch, 'FIZZLED'));
   // What was deleted has no workflow to bring up to date.
-  const there = await fireworks.findOne({ fw_id: fwId }, { projection: { _id: 1 } });
-  if (there) await refreshFirework(launchpad, fwId);
+  const others = { fw_id: fwId, launches: { $ne: launch.launch_id } };
+  if (await fireworks.findOne(others, { projection: { _id: 1 } })) await refreshFirework(launchpad, fwId);
 }
 
 /** The launch that begins now, and the claim on it. */

@@ -421,6 +421,29 @@ test('a sweep has judged that nobody ever comes back, and the worker does: it ta
   expect(await violations(launchpad)).toEqual([]);
 });
 
+test('a sweep ended the launch of a worker that comes back, and died: the Firework is not FIZZLED but run again', async () => {
+  await using pad = await testPad();
+  await using wire = await worked(pad);
+  const { launchpad } = pad;
+  await addAll(launchpad, {});
+  const held = wire.hold('findAndModify', 'fw_states.3');
+  const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+  await held;
+  await Bun.sleep(50);
+  wire.cut();
+  await claiming;
+  wire.mend();
+  // Its first write alone: then comes the rerun.
+  await detectLostRuns(launchpad, { expirationSecs: -1, launchQuery: { launch_id: 3 }, fizzle: true });
+  await launchpad.fireworks.updateOne({ fw_id: 3 }, { $set: { state: 'RUNNING' } });
+  await Bun.sleep(150);
+  expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+  expect(await stateOf(launchpad, 3)).toBe('RUNNING');
+  await detectLostRuns(launchpad, { expirationSecs: 0, launchQuery: { launch_id: 0 }, rerun: true });
+  expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 4 });
+  expect(await violations(launchpad)).toEqual([]);
+});
+
 test('a claim that waits long for a lock whose holder died is given up, when a sweep had it rerun meanwhile', async () => {
   await using pad = await testPad({ lock: { sweptAfterMs: 100 } });
   const { launchpad } = pad;
