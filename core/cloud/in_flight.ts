@@ -9,34 +9,23 @@ export class ByteBudget {
     this.#free = total;
   }
 
-  /** What nobody holds, nor waits for. */
-  get free(): number {
-    return this.#waiting.length > 0 ? 0 : this.#free;
-  }
-
   /** Does `work` while it holds `bytes` of the budget. */
   async spend<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    using _held = await this.take(bytes);
-    return await work();
-  }
-
-  /** Takes `bytes` of the budget, until they are given back. */
-  async take(bytes: number): Promise<Disposable> {
     const held = Math.min(bytes, this.total);
     if (this.#waiting.length > 0 || held > this.#free) {
       const turn = Promise.withResolvers<void>();
       this.#waiting.push({ bytes: held, go: turn.resolve });
       await turn.promise;
     } else this.#free -= held;
-    return { [Symbol.dispose]: () => this.#giveBack(held) };
-  }
-
-  #giveBack(held: number): void {
-    this.#free += held;
-    for (let next = this.#waiting[0]; next && next.bytes <= this.#free; next = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#free -= next.bytes;
-      next.go();
+    try {
+      return await work();
+    } finally {
+      this.#free += held;
+      for (let next = this.#waiting[0]; next && next.bytes <= this.#free; next = this.#waiting[0]) {
+        this.#waiting.shift();
+        this.#free -= next.bytes;
+        next.go();
+      }
     }
   }
 }

@@ -38,7 +38,7 @@ const PASSING: RetryPolicy = {
 const AT_ONCE = 32;
 const MIB = 1024 * 1024;
 const PIECE_BYTES = 4 * MIB;
-const STORE_PIECE_BYTES = 16 * MIB;
+const STORE_PIECE_BYTES = 8 * MIB;
 /** Under way at once in all transfers of a worker: what its memory grows by. */
 const MOST_BYTES = 64 * MIB;
 const MOST_KNOWN_FOLDERS = 100_000;

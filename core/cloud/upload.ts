@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Storage as Client } from '@google-cloud/storage';
 import { BorealisError } from '../errors.ts';
 import { answerOf, isNotFound, statusOf } from './api_error.ts';
-import { crc32c, crcText, joinCrc32c } from './crc32c.ts';
+import { crc32c, crcText } from './crc32c.ts';
 import {
   modeMetadata,
   OBJECT_FIELDS,
@@ -39,7 +39,7 @@ export async function upload(
   if (size > wire.pieceBytes)
     return await wholeAgain(() => storePieces(wire, { file, path, size }, bucket, said, o));
   return await wire.budget.spend(size, async () => {
-    const bytes = await readBytes({ file, path, size }, 0, size);
+    const bytes = await readPiece(file, path, 0, size);
     return await storeBytes(wire, bytes, bucket, said, o);
   });
 }
@@ -98,17 +98,19 @@ async function storePieces(
   said: Said,
   o: UploadOptions,
 ): Promise<StorageObject> {
-  const { size } = source;
+  const { file, path, size } = source;
   const session = await wire.again(() => begin(wire, bucket, said, size, o), o);
-  await using pieces = new PiecesAhead(wire, source);
   for (let at = 0, crc = 0; ; ) {
-    using piece = await pieces.at(at);
-    const sum = joinCrc32c(crc, piece.crc, piece.bytes.length);
-    const standing = await wire.again(once(wire, session, { ...piece, size, sum }, o.signal), o);
-    const kept = ('stored' in standing ? size : standing.kept) - at;
-    crc = kept === piece.bytes.length ? sum : crc32c(piece.bytes.subarray(0, kept), crc);
-    o.onBytes?.(kept);
-    at += kept;
+    const length = Math.min(wire.storePieceBytes, size - at);
+    const standing = await wire.budget.spend(length, async () => {
+      const bytes = await readPiece(file, path, at, length);
+      const next = await wire.again(once(wire, session, { at, size, bytes, crc }, o.signal), o);
+      const kept = 'stored' in next ? size : next.kept;
+      crc = crc32c(bytes.subarray(0, kept - at), crc);
+      o.onBytes?.(kept - at);
+      at = kept;
+      return next;
+    });
     if (!('stored' in standing)) continue;
     const { stored } = standing;
     if (!stored.crc32c || stored.crc32c === crcText(crc)) return objectOf(stored);
@@ -121,71 +123,6 @@ async function storePieces(
     await wire.again(() => wire.google.ask(remove, o), o);
     o.onBytes?.(-size);
     throw new Mismatch(`its CRC32C should be ${crcText(crc)} and is ${stored.crc32c}`);
-  }
-}
-
-interface Piece extends Disposable {
-  at: number;
-  bytes: Buffer<ArrayBuffer>;
-  /** Of these bytes alone. */
-  crc: number;
-}
-
-/** Pieces but the last are multiples of it. https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload */
-const QUANTUM = 256 * 1024;
-
-/** A large piece waits less often for an answer; files that go side by side need smaller ones, to have room. */
-function storePieceLength({ budget, storePieceBytes: most }: Wire): number {
-  const length = Math.min(most, Math.max(most / 4, budget.free / 4));
-  return Math.max(QUANTUM, length - (length % QUANTUM));
-}
-
-/** The pieces of a file, each of which is read and summed while the one before it is on its way. */
-class PiecesAhead implements AsyncDisposable {
-  #next: Promise<Piece | null>;
-
-  constructor(
-    readonly wire: Wire,
-    readonly source: Source,
-  ) {
-    this.#next = this.#readAhead(0);
-  }
-
-  /** The piece that begins there. The one before must have been let go of: they are bounded together. */
-  async at(start: number): Promise<Piece> {
-    let piece = await this.#next;
-    if (piece?.at !== start) {
-      // The server kept less than was sent.
-      piece?.[Symbol.dispose]();
-      piece = await this.#read(start);
-    }
-    this.#next = this.#readAhead(start + piece.bytes.length);
-    return piece;
-  }
-
-  #readAhead(start: number): Promise<Piece | null> {
-    const next = start < this.source.size ? this.#read(start) : Promise.resolve(null);
-    // Told when it is asked for.
-    next.catch(() => {});
-    return next;
-  }
-
-  async #read(start: number): Promise<Piece> {
-    const { budget } = this.wire;
-    const length = Math.min(storePieceLength(this.wire), this.source.size - start);
-    const held = await budget.take(length);
-    try {
-      const bytes = await readBytes(this.source, start, length);
-      return { at: start, bytes, crc: crc32c(bytes), [Symbol.dispose]: () => held[Symbol.dispose]() };
-    } catch (thrown) {
-      held[Symbol.dispose]();
-      throw thrown;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const unused = await this.#next.catch(() => null);
-    unused?.[Symbol.dispose]();
   }
 }
 
@@ -221,7 +158,7 @@ export function onlyOn(generation: string | undefined): { ifGenerationMatch?: nu
 function once(
   wire: Wire,
   session: string,
-  piece: { at: number; size: number; bytes: Uint8Array<ArrayBuffer>; sum: number },
+  piece: { at: number; size: number; bytes: Uint8Array<ArrayBuffer>; crc: number },
   signal?: AbortSignal,
 ): () => Promise<Standing> {
   const { at, size, bytes } = piece;
@@ -235,7 +172,7 @@ function once(
     sent = true;
     const end = at + bytes.length;
     const headers: Record<string, string> = { 'content-range': `bytes ${at}-${end - 1}/${size}` };
-    if (end === size) headers['x-goog-hash'] = `crc32c=${crcText(piece.sum)}`;
+    if (end === size) headers['x-goog-hash'] = `crc32c=${crcText(crc32c(bytes, piece.crc))}`;
     const standing = await put(wire, session, headers, bytes, signal);
     if ('stored' in standing || standing.kept > at) return standing;
     // Passing: it is asked again, a little later.
@@ -270,8 +207,9 @@ export function mismatchOf(thrown: unknown): never {
   throw thrown;
 }
 
-async function readBytes(
-  { file, path }: Source,
+async function readPiece(
+  file: FileHandle,
+  path: string,
   start: number,
   length: number,
 ): Promise<Buffer<ArrayBuffer>> {

@@ -13,7 +13,7 @@ export interface Wire {
   budget: ByteBudget;
   /** An object that is larger goes in pieces, each of which is held in memory once. Those that are fetched have this size. */
   pieceBytes: number;
-  /** Those that are stored have a quarter of it at least: one after the other, each with a pause for the answer. */
+  /** Those that are stored: one after the other, each with a pause for the answer. A multiple of 256 KiB. */
   storePieceBytes: number;
   /** Does `work`, and does it again after failures that pass. */
   again<T>(work: () => Promise<T>, o: TransferOptions): Promise<T>;
