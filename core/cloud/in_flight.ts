@@ -3,6 +3,8 @@
 /** Lets so many bytes be under way, first come, first served. A piece that is larger than all of it goes alone. */
 export class ByteBudget {
   #free: number;
+  /** Spent since the garbage of it was collected. */
+  #spent = 0;
   readonly #waiting: { bytes: number; go: () => void }[] = [];
 
   constructor(readonly total: number) {
@@ -21,12 +23,21 @@ export class ByteBudget {
       return await work();
     } finally {
       this.#free += held;
+      this.#collect(bytes);
       for (let next = this.#waiting[0]; next && next.bytes <= this.#free; next = this.#waiting[0]) {
         this.#waiting.shift();
         this.#free -= next.bytes;
         next.go();
       }
     }
+  }
+
+  /** Bytes that came over a connection lie outside of the heap, which does not see how many there are: it would let them gather. */
+  #collect(bytes: number): void {
+    this.#spent += bytes;
+    if (this.#spent < 2 * this.total) return;
+    this.#spent = 0;
+    Bun.gc(true);
   }
 }
 
