@@ -9,7 +9,7 @@
  * within its time is ended, and has failed. Ctrl-C ends all of it, and leaves nothing.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../core/errors.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
@@ -31,8 +31,8 @@ const WITHIN_MS = 10 * MINUTE;
 /** For one test that does not say itself: what takes a second here may take 20 on a busy machine. */
 const TEST_WITHIN_MS = MINUTE;
 
-/** As many files at once as there are cores: most tests wait for a process or a socket. */
-const SIDE_BY_SIDE = ['--parallel', '--no-isolate'];
+/** One file more at once than there are cores: most tests wait for a process or a socket. */
+const SIDE_BY_SIDE = [`--parallel=${availableParallelism() + 1}`, '--no-isolate'];
 
 interface Outcome {
   passed: number;
