@@ -38,6 +38,7 @@ describe('bad arguments', () => {
     [['-l'], "Option '-l, --launchpad <value>' argument missing. See fireworker --help"],
     [['--name', ''], '--name is empty. See fireworker --help'],
     [['--nlaunches', '0'], '--nlaunches 0: must be a whole number of at least 1. See fireworker --help'],
+    [['--nlaunches', '-3'], "Option '--nlaunches' argument is ambiguous. See fireworker --help"],
     [['--timeout', 'soon'], '--timeout soon: must be a whole number of at least 1. See fireworker --help'],
     [['singleshot'], "Unexpected argument 'singleshot'. See fireworker --help"],
     [['rapidfire', '--offline'], "Unexpected argument 'rapidfire'. See fireworker --help"],

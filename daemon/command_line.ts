@@ -32,7 +32,9 @@ export function parseCommandLine(argv: string[]): CommandLine {
   try {
     ({ values, positionals: words } = parse(argv));
   } catch (thrown) {
-    throw new UsageError(`${messageOf(thrown).split('. ')[0]}. See fireworker --help`);
+    // One line of what Node tells in several.
+    const [said = ''] = messageOf(thrown).split(/\.\s/);
+    throw new UsageError(`${said}. See fireworker --help`);
   }
   for (const key of ['launchpad', 'name'] as const)
     if (values[key] === '') throw new UsageError(`--${key} is empty. See fireworker --help`);

@@ -84,7 +84,7 @@ export default defineCommand({
 
 /** Prints the logs that a Firework's DockerTasks keep in storage. Throws BorealisError when there are none, and says why. */
 async function showTaskLogs(id: string, flags: { l?: string; all?: boolean; json?: boolean }): Promise<void> {
-  const fwId = wholeNumber('-i', id, 0, Number.MAX_SAFE_INTEGER) as number;
+  const fwId = wholeNumber('i', id, 0, Number.MAX_SAFE_INTEGER) as number;
   const settings = loadLaunchPadSettings(flags.l);
   const { LaunchPad } = await import('../../core/launchpad/launchpad.ts');
   await using launchpad = await LaunchPad.open(settings, {

@@ -50,9 +50,10 @@ export function wholeNumber(
 ): number | undefined {
   if (text === undefined) return undefined;
   const value = /^-?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
-  if (Number.isNaN(value)) throw new UsageError(`--${flag} ${text}: must be a whole number`);
-  if (value < least) throw new UsageError(`--${flag} ${text}: must be at least ${least}`);
-  if (value > most) throw new UsageError(`--${flag} ${text}: must be at most ${most}${hint}`);
+  const said = `${flag.length === 1 ? '-' : '--'}${flag} ${text}`;
+  if (Number.isNaN(value)) throw new UsageError(`${said}: must be a whole number`);
+  if (value < least) throw new UsageError(`${said}: must be at least ${least}`);
+  if (value > most) throw new UsageError(`${said}: must be at most ${most}${hint}`);
   return value;
 }
 
