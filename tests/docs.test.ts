@@ -24,7 +24,7 @@ import { LPAD_ALIASES, LPAD_COMMANDS } from '../ctl/lpad/commands.ts';
 import { dataflowFaults, stepsOf } from '../ctl/lpad/dataflow.ts';
 import { globalFlags } from '../ctl/lpad/flags.ts';
 import { parseCommandLine } from '../daemon/command_line.ts';
-import { params as dockerTask } from '../daemon/firetasks/docker.ts';
+import { dockerTaskParams as dockerTask } from '../daemon/firetasks/docker_params.ts';
 import { words } from '../daemon/firetasks/script.ts';
 import { SETTINGS } from '../daemon/settings.ts';
 import { blocksOf, pages, proseOf, root, shellOf, textOf } from './docs_pages.ts';

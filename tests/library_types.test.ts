@@ -14,7 +14,7 @@ import type { params as commandLine } from '../daemon/firetasks/command_line.ts'
 import type { params as compressDir } from '../daemon/firetasks/compress_dir.ts';
 import type { params as decompressDir } from '../daemon/firetasks/decompress_dir.ts';
 import type { params as deleteFiles } from '../daemon/firetasks/delete_files.ts';
-import type { params as docker } from '../daemon/firetasks/docker.ts';
+import type { dockerTaskParams as docker } from '../daemon/firetasks/docker_params.ts';
 import type { params as fileDelete } from '../daemon/firetasks/file_delete.ts';
 import type { params as fileTransfer } from '../daemon/firetasks/file_transfer.ts';
 import type { params as fileWrite } from '../daemon/firetasks/file_write.ts';

@@ -1,7 +1,6 @@
 /** DockerTask: a command or a Firetask in a container, its inputs fetched from storage, its outputs stored there. */
 import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { StoredByNewerRun } from '../../core/cloud/overwrite.ts';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';
@@ -24,75 +23,16 @@ import { Engine, isNotFound } from '../docker/engine.ts';
 import { type Image, provideImage } from '../docker/image.ts';
 import type { Manifest } from '../docker/kept_outputs.ts';
 import { LABELS, removeOthersOf } from '../docker/leftovers.ts';
-import { byteSize, memoryOf, shownSize } from '../docker/memory.ts';
+import { memoryOf, shownSize } from '../docker/memory.ts';
 import { captureOf, duration, mapPath, objectName, stampOf } from '../docker/paths.ts';
 import { type Staged, Staging, type Stored } from '../docker/staging.ts';
 import { verdictOf } from '../docker/verdict.ts';
 import { LoggedOutput } from '../lines.ts';
-import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';
+import { type DockerTaskParams, dockerTaskParams } from './docker_params.ts';
+import { type Firetask, FiretaskError, type Flight } from './firetask.ts';
 import { questionOf } from './python.ts';
 import { PythonInside } from './python_inside.ts';
 import { words } from './script.ts';
-
-const word = z.union([z.string(), z.number()]).transform(String);
-const times = z
-  .number()
-  .int()
-  .min(0)
-  .max(100)
-  .nullish()
-  .transform((n) => n ?? 0);
-
-const fields = z.looseObject({
-  name: z.string().min(1),
-  image: z.string().regex(/^\w[\w.\-/:@]*$/, 'must be the name of an image, such as gcr.io/project/tool:1'),
-  command: z.union([z.string(), z.array(word)]).nullish(),
-  internal_prefix: z.string().startsWith('/'),
-  storage_prefix: z.string().min(1),
-  inputs: z.array(z.string()).nullish(),
-  outputs: z.array(z.string()).nullish(),
-  /** Seconds. */
-  timeout: z
-    .number()
-    .positive()
-    .nullish()
-    .transform((seconds) => seconds ?? 3600),
-  // What follows is ours.
-  /** Whether the registry is asked. Upstream always does. */
-  pull: z.enum(['always', 'missing', 'never']).default('always'),
-  /** A Firetask in Python that the image runs, instead of a command. */
-  firetask: z.looseObject({ _fw_name: z.string().min(1) }).nullish(),
-  /** A JSON FWAction that the container writes; a path below internal_prefix. */
-  fwaction: z.string().nullish(),
-  env: z
-    .record(z.string().regex(/^[^=\0]+$/), z.union([z.string(), z.number(), z.boolean()]).transform(String))
-    .nullish(),
-  workdir: z.string().startsWith('/', 'must be an absolute path in the container').nullish(),
-  entrypoint: z.union([z.string().transform(words), z.array(word)]).nullish(),
-  memory: byteSize.nullish(),
-  cpus: z.number().positive().nullish(),
-  gpus: z.union([z.literal('all'), z.number().int().positive(), z.array(z.string()).min(1)]).nullish(),
-  shm_size: byteSize.nullish(),
-  network: z.string().min(1).nullish(),
-  /** How often a command that fails is run again. */
-  retries: times,
-  /** How often one that had too little memory is run again with twice as much. */
-  retry_on_oom: times,
-  /** Whether outputs of an earlier run with the same image, parameters and inputs will do. */
-  cache: flag(false),
-});
-
-export const params = fields
-  .refine(({ command, firetask }) => (command == null) !== (firetask == null), {
-    path: ['command'],
-    error: 'a task has either a command or a firetask',
-  })
-  .refine(({ fwaction, firetask }) => fwaction == null || firetask == null, {
-    path: ['fwaction'],
-    error: 'a firetask returns its FWAction, and writes it to no file',
-  });
-
-type Params = z.infer<typeof params>;
 
 /** Between SIGTERM and SIGKILL, when the time is up. */
 const STOP_GRACE_MS = 10 * SECOND;
@@ -107,9 +47,9 @@ const company = new Company();
 
 export const dockerTask: Firetask = {
   names: ['{{borealis.docker_task.DockerTask}}', 'DockerTask'],
-  params,
+  params: dockerTaskParams,
   async run(raw, flight) {
-    const task = raw as Params;
+    const task = raw as DockerTaskParams;
     const outputs = [...(task.outputs ?? []), ...(task.fwaction ? [task.fwaction] : [])];
     await using engine = await Engine.open(flight.env, flight.signal);
     await using staging = await Staging.open(join(flight.launchDir, `.docker-${flight.taskIndex}`), {
@@ -152,7 +92,7 @@ class Run {
   #earlier: Earlier | null = null;
 
   constructor(
-    readonly task: Params,
+    readonly task: DockerTaskParams,
     readonly flight: Flight,
     readonly engine: Engine,
     readonly staging: Staging,
