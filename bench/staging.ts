@@ -63,6 +63,11 @@ async function peerPackage(): Promise<string | null> {
   return folder;
 }
 
+/** What was written before is on the disk: else the kernel's writing of it slows whoever comes next. */
+async function quietDisk(): Promise<void> {
+  await Bun.spawn(['sync'], { stdio: ['ignore', 'ignore', 'inherit'] }).exited;
+}
+
 function staging(load: Load, way: 'up' | 'down'): Bench {
   return {
     name: `staging-${load.name}-${way}`,
@@ -99,6 +104,7 @@ function staging(load: Load, way: 'up' | 'down'): Bench {
           log: silent,
         });
         for (const { local } of task.outputs) await load.fill(local);
+        await quietDisk();
         const start = performance.now();
         if (way === 'down') await task.fetchInputs(storage(), new AbortController().signal);
         else await task.store(storage(), task.outputs);
@@ -108,6 +114,7 @@ function staging(load: Load, way: 'up' | 'down'): Bench {
       async function peer(): Promise<number> {
         const prefix = way === 'up' ? `sandbox/peer-${run++}` : 'sandbox/stored';
         const folder = way === 'up' ? source : join(dir, 'back');
+        await quietDisk();
         const child = Bun.spawn(
           [python as string, resolve(import.meta.dir, 'peer_staging.py'), way, folder, prefix],
           {
