@@ -4,6 +4,7 @@ import {
   type Claim,
   complete,
   type Doc,
+  endsAlone,
   failure,
   fwAction,
   giveUp,
@@ -48,8 +49,11 @@ const GIVE_UP: RetryPolicy = {
   deadlineMs: 10 * SECOND,
 };
 
-/** Flies one claimed Firework. Never throws for what a task does; throws when the LaunchPad cannot be written. */
-export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
+/**
+ * Flies one claimed Firework. Never throws for what a task does; throws when the LaunchPad cannot be written. `onGround` is
+ * called when the tasks have ended and only results are left to write, of which nobody's next claim can depend.
+ */
+export async function fly(pad: Pad, claim: Claim, onGround?: () => void): Promise<Landing> {
   const log = pad.log.with({ fw_id: claim.fwId, launch_id: claim.launchId, firework: claim.name });
   const started = performance.now();
   log.info(`Running Firework ${claim.fwId} '${claim.name}' in ${claim.launchDir}`);
@@ -97,6 +101,7 @@ export async function fly(pad: Pad, claim: Claim): Promise<Landing> {
         ),
     });
   let landed: Result = { action, state };
+  if (endsAlone(pad.launchpad, claim, action, state)) onGround?.();
   const writing = write(landed).catch(async (thrown) => {
     // What the action asks for cannot be done to this workflow: as FireWorks, the Firework fails, and says why.
     if (!(thrown instanceof BorealisError) || state === 'FIZZLED') throw thrown;

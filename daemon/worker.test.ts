@@ -1,6 +1,6 @@
 /** The worker's loop, with real rockets on a real LaunchPad. */
 import { describe, expect, test } from 'bun:test';
-import { complete, type Doc, fwAction, giveUp } from '../core/launchpad/index.ts';
+import { addWorkflows, complete, type Doc, fwAction, giveUp, newWorkflow } from '../core/launchpad/index.ts';
 import { MINUTE } from '../core/wait.ts';
 import { Stopping } from './stopping.ts';
 import { type TestWorker, testWorker, until } from './test_worker.ts';
@@ -37,6 +37,8 @@ const exists = (worker: TestWorker, name: string, launchId = 1) =>
     ),
   );
 const go = (worker: TestWorker, launchId = 1) => Bun.write(`${worker.folder}/launcher_${launchId}/go`, '');
+const states = (worker: TestWorker, ...fwIds: number[]) =>
+  Promise.all(fwIds.map(async (id) => (await worker.firework(id)).state));
 const untilGo = script('touch running; while ! test -e go; do sleep 0.02; done');
 
 const landings = { completed: 0, fizzled: 0, givenUp: 0, lost: 0 };
@@ -102,6 +104,54 @@ test('quit=soon in flight: the rocket lands, and no other starts', async () => {
   await go(worker);
   expect(await done).toEqual({ why: 'quit=soon was asked for', landings: { ...landings, completed: 1 } });
   expect((await worker.firework(2)).state).toBe('READY');
+});
+
+describe('results of a rocket that nothing waits for', () => {
+  test('are on their way while the next one flies, and no more than that', async () => {
+    await using worker = await testWorker();
+    for (const _ of [1, 2, 3]) await worker.add([script('touch running')]);
+    const { workflows } = worker.launchpad;
+    const write = workflows.updateOne.bind(workflows);
+    const arrived = Promise.withResolvers<void>();
+    workflows.updateOne = async (...words: Parameters<typeof write>) => {
+      await arrived.promise;
+      return await write(...words);
+    };
+    const { done, stopping } = start(worker);
+    await exists(worker, 'running', 2);
+    expect(await states(worker, 1, 2, 3)).toEqual(['RUNNING', 'RUNNING', 'READY']);
+    await Bun.sleep(100);
+    expect(await states(worker, 3)).toEqual(['READY']);
+    arrived.resolve();
+    stopping.askWhenIdle();
+    expect((await done).landings).toEqual({ ...landings, completed: 3 });
+    expect(await states(worker, 1, 2, 3)).toEqual(['COMPLETED', 'COMPLETED', 'COMPLETED']);
+  });
+
+  test('are written before a worker that stops has stopped', async () => {
+    await using worker = await testWorker();
+    await worker.add([script('touch running')]);
+    const { workflows } = worker.launchpad;
+    const write = workflows.updateOne.bind(workflows);
+    workflows.updateOne = async (...words: Parameters<typeof write>) => {
+      stopping.ask('quit=soon was asked for', 'when they land');
+      await Bun.sleep(100);
+      return await write(...words);
+    };
+    const { done, stopping } = start(worker);
+    expect((await done).landings).toEqual({ ...landings, completed: 1 });
+    expect(await states(worker, 1)).toEqual(['COMPLETED']);
+  });
+
+  test('after which something follows all the same: it is flown at once', async () => {
+    await using worker = await testWorker();
+    const fws = [1, 2, 3].map((fw_id) => ({ fw_id, name: `${fw_id}`, spec: { _tasks: [script('true')] } }));
+    await addWorkflows(worker.launchpad, [newWorkflow({ fws, links: { 1: [3], 2: [3] } })]);
+    const { done, stopping } = start(worker);
+    await until('the child', async () => (await worker.firework(3)).state === 'COMPLETED');
+    stopping.ask('enough', 'when they land');
+    expect((await done).landings).toEqual({ ...landings, completed: 3 });
+  });
 });
 
 test('quit=when-idle: everything that is READY is flown before', async () => {

@@ -155,7 +155,17 @@ class Loop {
     this.#happened({ event: 'tookOff' });
     if (this.#taken === this.o.nlaunches)
       this.stopping.ask(`so many rockets were asked for (--nlaunches ${this.#taken})`, 'when they land');
-    const flight = fly(this.pad, claimed)
+    const freeSlot = () => {
+      if (this.#flying.delete(launchId)) this.#happened({ event: 'landed' });
+      this.#somethingMoved();
+      this.#bell.abort();
+    };
+    // The next claim goes out with the results of this rocket. Not before those of the one before have arrived: a worker whose
+    // LaunchPad is slow, or away, must not gather results without end.
+    const onGround = () => {
+      if (this.#flights.size <= this.o.room.slots) freeSlot();
+    };
+    const flight = fly(this.pad, claimed, onGround)
       .then((landing) => void this.landings[landing]++)
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
@@ -164,11 +174,8 @@ class Loop {
       })
       .finally(() => {
         this.#flights.delete(flight);
-        this.#flying.delete(launchId);
         this.o.aloft?.landed(launchId);
-        this.#happened({ event: 'landed' });
-        this.#somethingMoved();
-        this.#bell.abort();
+        freeSlot();
       });
     this.#flights.add(flight);
     this.#somethingMoved();

@@ -7,7 +7,7 @@ import { completion, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { changesNothing, type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { quietEnd } from './quiet_end.ts';
+import { type QuietEnd, quietEnd } from './quiet_end.ts';
 import { prepare, refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf, TYPED, typed } from './values.ts';
@@ -40,8 +40,7 @@ export async function complete(
   state: 'COMPLETED' | 'FIZZLED',
 ): Promise<boolean> {
   const { fwId, place } = claim;
-  const nothingFollows = state === 'COMPLETED' && (action === null || changesNothing(action));
-  const quietly = nothingFollows && place ? quietEnd(launchpad, claim, place) : null;
+  const quietly = endQuietly(launchpad, claim, action, state);
   let current: boolean;
   if (quietly && !(await endLaunch(launchpad, claim, action, state))) return false;
   const end = (await quietly?.()) ?? 'needs the lock';
@@ -69,6 +68,31 @@ export async function complete(
   if (current && (claim.spec === undefined || '_dupefinder' in claim.spec))
     await refreshSharing(launchpad, claim);
   return current;
+}
+
+/** How to end it without the lock; null: not to be tried. */
+function endQuietly(
+  launchpad: LaunchPad,
+  claim: Ending,
+  action: FWAction | null,
+  state: 'COMPLETED' | 'FIZZLED',
+): (() => Promise<QuietEnd>) | null {
+  if (!claim.place || state === 'FIZZLED') return null;
+  if (action !== null && !changesNothing(action)) return null;
+  return quietEnd(launchpad, claim, claim.place);
+}
+
+/**
+ * True when, as far as is known without asking, nothing becomes READY by the end of this launch: whoever flies one rocket after
+ * the other need not wait for `complete` before the next claim, for no claim can depend on it. To be asked before `complete`.
+ */
+export function endsAlone(
+  launchpad: LaunchPad,
+  claim: Ending,
+  action: FWAction | null,
+  state: 'COMPLETED' | 'FIZZLED',
+): boolean {
+  return endQuietly(launchpad, claim, action, state) !== null;
 }
 
 /** Ends a Firework in its open workflow, with all that follows. False when the launch is no longer its own. */

@@ -2,7 +2,7 @@
 export { addWorkflows, type NewFirework, type NewWorkflow, newWorkflow } from './add.ts';
 export { appendWorkflow } from './apply_action.ts';
 export { type Claim, type ClaimOptions, claim } from './claim.ts';
-export { complete, type Ending, giveUp, retract } from './complete.ts';
+export { complete, type Ending, endsAlone, giveUp, retract } from './complete.ts';
 export * as control from './control.ts';
 export { type Deleted, deleteFireworks, deleteWorkflow } from './delete.ts';
 export { applyMod } from './dict_mods.ts';

@@ -2,6 +2,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { Double } from 'bson';
 import type { Document } from 'mongodb';
+import { MINUTE } from '../wait.ts';
 import { type FWorker, fworkerDoc, type State } from './model.ts';
 import { trackersDoc, trackersOf } from './trackers.ts';
 import { type Doc, isoTime, timeOf } from './values.ts';
@@ -68,6 +69,15 @@ function reservedTime(history: readonly Doc[], until: Date): Document {
 
 /** This machine's address, as FireWorks' `get_my_ip`: the first that other machines can reach. */
 function ownAddress(): string {
+  if (performance.now() - known.at < MINUTE) return known.address;
+  known = { at: performance.now(), address: lookUpAddress() };
+  return known.address;
+}
+
+/** It changes seldom, and asking the system takes as long as a command to the LaunchPad. */
+let known = { at: Number.NEGATIVE_INFINITY, address: '' };
+
+function lookUpAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return addresses.find((address) => address.family === 'IPv4' && !address.internal)?.address ?? '127.0.0.1';
 }
