@@ -6,6 +6,7 @@ import {
   claim,
   complete,
   type Doc,
+  endsAlone,
   type FWorker,
   fwAction,
   LaunchPad,
@@ -121,16 +122,21 @@ async function flyOn(machine: OneMachine, name: string, count: number): Promise<
   if ((await worker.process.exited) !== 0) throw new Error(await worker.said());
 }
 
-/** Claims and completes as a worker does, without a rocket in between. */
+/** Claims and completes as a worker of one slot does, without a rocket in between. */
 async function turnOver(machine: OneMachine, count: number): Promise<void> {
   const fworker: FWorker = { name: 'bench', category: '', query: {}, env: {} };
   const launchDir = (id: number) => join('/tmp', `launcher_${id}`);
   await using launchpad = await LaunchPad.open(machine.launchpad.settings, { launchIdsAhead: 16 });
+  let landing: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < count; i++) {
     const claimed = await claim(launchpad, fworker, { launchDir, begins: true });
     if (!claimed) throw new Error(`Nothing was READY after ${i} rockets`);
-    await complete(launchpad, claimed, fwAction(), 'COMPLETED');
+    await landing;
+    const alone = endsAlone(launchpad, claimed, fwAction(), 'COMPLETED');
+    landing = complete(launchpad, claimed, fwAction(), 'COMPLETED');
+    if (!alone) await landing;
   }
+  await landing;
 }
 
 const FLIGHTS: Flights[] = [
