@@ -262,7 +262,7 @@ describe('an end from which nothing follows', () => {
   });
 
   for (const [what, hold] of [
-    ['the workflow', ['findAndModify', 'workflows', 'COMPLETED']],
+    ['the workflow', ['update', 'workflows', 'COMPLETED']],
     ['the Firework', OWN_WRITE],
   ] as const) {
     test(`of the last but one, while the last one ends before it is written to ${what}`, async () => {

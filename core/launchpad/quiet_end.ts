@@ -2,16 +2,15 @@
  * The end of a Firework from which nothing follows: no child becomes READY, and the workflow goes on. It needs no lock, only
  * one atomic write to the workflow, which changes nothing that anybody writes under the lock but this one state.
  *
- * That nothing follows is seen in the answer to that write, by a few others that are open still. Of several that a child
- * waits for, and that end at the same time, the last one to write sees that the others have ended, and does not go this way.
+ * That nothing follows is a condition of that write: of a few others one is open still. Of several that a child waits for, and
+ * that end at the same time, the last one to write finds that the others have ended, and does not go this way.
  */
 import type { Document } from 'mongodb';
 import type { Claim, Place } from './claim.ts';
 import type { LaunchPad } from './launchpad.ts';
-import type { State } from './model.ts';
 import { LASTING } from './open_workflow.ts';
 import { refreshFirework } from './refresh.ts';
-import { isoTime, numberOf } from './values.ts';
+import { isoTime } from './values.ts';
 
 /** `taken`: the Firework is not this launch's any more. `needs the lock`: something may follow. */
 export type QuietEnd = 'done' | 'taken' | 'needs the lock';
@@ -30,9 +29,8 @@ export function quietEnd(
   place: Place,
 ): (() => Promise<QuietEnd>) | null {
   if (place.alone) return () => end(launchpad, claim, () => endWorkflow(launchpad, claim.fwId, place));
-  const glance = toGlanceAt(launchpad, place);
-  if (glance.length === 0) return null;
-  return () => end(launchpad, claim, () => endInWorkflow(launchpad, claim.fwId, place, glance));
+  const open = stillOpenBeside(launchpad, claim.fwId, place);
+  return open && (() => end(launchpad, claim, () => endInWorkflow(launchpad, claim.fwId, place, open)));
 }
 
 async function end(
@@ -63,38 +61,43 @@ async function endWorkflow({ workflows }: LaunchPad, fwId: number, { workflowId 
 
 /** Ends a Firework in its workflow. False when something may follow, or somebody holds the lock. */
 async function endInWorkflow(
-  { workflows, stillOpen }: LaunchPad,
+  { workflows }: LaunchPad,
   fwId: number,
-  { workflowId }: Place,
-  glance: readonly number[],
+  { workflowId, children }: Place,
+  open: readonly Document[],
 ): Promise<boolean> {
-  const states = Object.fromEntries(glance.map((id) => [`fw_states.${id}`, 1]));
-  const workflow = await workflows.findOneAndUpdate(
+  const { matchedCount } = await workflows.updateOne(
     {
       _id: workflowId as never,
       // Whoever reruns it has said so here.
       [`fw_states.${fwId}`]: 'RUNNING',
       state: { $in: [...LASTING] },
       locked: { $exists: false },
+      // Some may have been added since the claim.
+      [`links.${fwId}`]: children.length > 0 ? children : { $in: [[], null] },
+      $and: [...open],
     },
     { $set: { [`fw_states.${fwId}`]: 'COMPLETED', updated_on: new Date() } },
-    { projection: { [`links.${fwId}`]: 1, ...states }, returnDocument: 'after' },
   );
-  if (!workflow) return false;
-  const stateOf = (id: number) => (workflow as Document).fw_states?.[id] as State | undefined;
-  const isOpen = (id: number) => id !== fwId && ![undefined, 'COMPLETED', 'FIZZLED'].includes(stateOf(id));
-  // Some may have been added since the claim.
-  const children = ((workflow.links?.[fwId] ?? []) as unknown[]).map(numberOf);
-  if (children.length === 0) return stillOpen.leavesOf(workflowId).some(isOpen);
-  return children.every(
-    (child) => stateOf(child) === 'WAITING' && stillOpen.parentsOf(workflowId, child).some(isOpen),
-  );
+  return matchedCount > 0;
 }
 
-/** Whose states tell whether anything follows from the end of a Firework. None: not to be told so. */
-function toGlanceAt({ stillOpen }: LaunchPad, { workflowId, children }: Place): readonly number[] {
-  if (children.length > FEW) return [];
-  if (children.length === 0) return stillOpen.leavesOf(workflowId);
-  const parents = children.map((child) => stillOpen.parentsOf(workflowId, child));
-  return parents.some((ids) => ids.length === 0) ? [] : [...new Set([...children, ...parents.flat()])];
+/** What must hold of a workflow's `fw_states` so that nothing follows from the end of a Firework. Null: it cannot be told so. */
+function stillOpenBeside(
+  { stillOpen }: LaunchPad,
+  fwId: number,
+  { workflowId, children }: Place,
+): Document[] | null {
+  if (children.length > FEW) return null;
+  const oneOf = (ids: readonly number[]) =>
+    ids.filter((id) => id !== fwId).map((id) => ({ [`fw_states.${id}`]: OPEN }));
+  const waiting = children.map((child) => ({
+    [`fw_states.${child}`]: 'WAITING',
+    $or: oneOf(stillOpen.parentsOf(workflowId, child)),
+  }));
+  const open = children.length > 0 ? waiting : [{ $or: oneOf(stillOpen.leavesOf(workflowId)) }];
+  return open.every(({ $or }) => $or.length > 0) ? open : null;
 }
+
+/** The state of a Firework that goes on, or may. */
+const OPEN = { $exists: true, $nin: ['COMPLETED', 'FIZZLED'] };
