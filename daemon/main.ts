@@ -60,6 +60,7 @@ async function main(line: CommandLine): Promise<number> {
         ? { maxPreemptions: settings.maxPreemptions, waitMs: settings.preemptedWaitMs }
         : null,
       launchDir: pad.launchDir,
+      disk: pad.disk,
       aloft,
     });
     ears.abort();

@@ -16,6 +16,7 @@ import {
 } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';
 import type { Cloud } from './cloud.ts';
+import { LaunchDisk } from './disk.ts';
 import { type Depot, openDepot } from './docker/depot.ts';
 import { clearLeftovers } from './docker/leftovers.ts';
 import type { Pad } from './flight.ts';
@@ -32,7 +33,9 @@ export async function openPad(o: {
   cloud: Cloud;
   stopping: Stopping;
   log: Logger;
-}): Promise<Pad & AsyncDisposable & { where: string; launchDir: (launchId: number) => string }> {
+}): Promise<
+  Pad & AsyncDisposable & { where: string; launchDir: (launchId: number) => string; disk: LaunchDisk }
+> {
   const { settings, cloud, log } = o;
   const folder = resolve('launches');
   const named = o.name === undefined ? {} : { name: o.name };
@@ -49,6 +52,7 @@ export async function openPad(o: {
   const clearing = clearLeftovers(process.env, own, log);
   let storage: Storage | null = null;
   let depot: Promise<Depot> | null = null;
+  const openedDepot = () => (depot ??= openDepot(resolve('.'), { ...settings, log }));
   return {
     launchpad,
     fworker,
@@ -68,7 +72,8 @@ export async function openPad(o: {
       storage ??= new Storage(cloud.endpoints, { log });
       return storage;
     },
-    depot: () => (depot ??= openDepot(resolve('.'), { ...settings, log })),
+    depot: openedDepot,
+    disk: new LaunchDisk(folder, async () => (await (await openedDepot()).cache?.clear()) ?? 0, log),
     async [Symbol.asyncDispose]() {
       await clearing;
       await guard[Symbol.asyncDispose]();

@@ -10,6 +10,7 @@ import {
 } from '../core/launchpad/index.ts';
 import { jitter, SECOND, sleep } from '../core/wait.ts';
 import type { Aloft } from './aloft.ts';
+import type { LaunchDisk } from './disk.ts';
 import { duplicateFinder } from './duplicate_finder.ts';
 import { fly, type Landing, type Pad } from './flight.ts';
 import { after, type Facts, type Happening, type Life, nextMove, type Question } from './life.ts';
@@ -28,6 +29,8 @@ export interface WorkerOptions extends SweepOptions {
   onSpot: { maxPreemptions: number; waitMs: number } | null;
   /** The folder of a launch. */
   launchDir: (launchId: number) => string;
+  /** While it has no room, nothing more takes off. */
+  disk?: Pick<LaunchDisk, 'hasRoom'>;
   /** Kept for whoever asks what flies. */
   aloft?: Aloft;
 }
@@ -127,6 +130,10 @@ class Loop {
 
   async #claim(): Promise<void> {
     const { pad, o } = this;
+    if (o.disk && !(await o.disk.hasRoom())) {
+      this.#lookedInVain = true;
+      return;
+    }
     const room = fitting(o.room, [...this.#flying.values()]);
     const only = o.onSpot
       ? { $and: [room, seldomPreempted(o.onSpot.maxPreemptions, o.onSpot.waitMs)] }

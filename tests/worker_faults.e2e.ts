@@ -150,7 +150,7 @@ describe('the metadata server is away', () => {
 const mayMount = Bun.spawnSync(['unshare', '-m', 'true']).success;
 
 test.skipIf(!mayMount)(
-  `the disk of the launch folders is full: Fireworks fail, and say so, until there is room${mayMount ? '' : ' (skipped: needs root)'}`,
+  `the disk of the launch folders is full: what fills it fails and says so, and nothing more is taken until there is room${mayMount ? '' : ' (skipped: needs root)'}`,
   async () => {
     await using machine = await oneMachine();
     const mounted = 'mkdir launches; mount -t tmpfs -o size=1m none launches; exec "$0" "$@"';
@@ -172,13 +172,15 @@ test.skipIf(!mayMount)(
       ...{ _fw_name: 'ScriptTask', script: 'yes | head -c 5000000', stdout_file: 'out' },
     });
     expect(await failure(output)).toMatch(/The disk is full: ENOSPC.*launcher_2/);
-    const folder = await add(machine, 'ann', 'true');
-    expect(await failure(folder)).toContain(
-      `or give workers a larger one; then: lpad rerun_fws -i ${folder}`,
+    expect(await failure(output)).toContain(
+      `or give workers a larger one; then: lpad rerun_fws -i ${output}`,
     );
+    const next = await add(machine, 'ann', 'true');
+    await says(ann, 'no Firework is taken until there is room');
+    await Bun.sleep(SECOND);
+    await is(machine, next, 'READY');
     await truncate(join(launches, 'launcher_2', 'out'));
-    await machine.lpad('rerun_fws', '-i', String(folder));
-    await is(machine, folder, 'COMPLETED');
+    await is(machine, next, 'COMPLETED');
   },
   MINUTE,
 );
