@@ -283,6 +283,13 @@ function walk(bytes: Buffer, visit: (at: number, from: number, end: number) => b
   }
 }
 
+/** Where the field that begins at `at` ends; where the document ends, if no field begins there. */
+export function fieldEnd(bytes: Buffer, at: number): number {
+  if (at >= bytes.length - 1) return bytes.length;
+  const from = bytes.indexOf(0, at + 1) + 1;
+  return from + sizeOf(bytes[at] as number, bytes, from);
+}
+
 /** Names met lately, by a sum of their bytes: most documents have the same ones, and to make a string takes longer than all else. */
 const NAMES: string[] = [];
 const MOST_NAMES = 4096;

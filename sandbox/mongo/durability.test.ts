@@ -46,6 +46,41 @@ async function write(c: Collection<Document>, writer: string, onAcknowledged: ()
   }
 }
 
+test('of a large document that several change at once every acknowledged change is there after kill -9', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'durable-'));
+  const _id = 'workflow' as unknown as Document['_id'];
+  try {
+    const acknowledged = new Map<string, number>();
+    {
+      await using first = await server(dir);
+      const fields = Array.from({ length: 2000 }, (_, i) => [i, -1]);
+      await first.c.insertOne({ _id, states: Object.fromEntries(fields), last: 0, n: 0 });
+      const change = async (writer: number) => {
+        for (let n = 0; ; n++) {
+          const field = `states.${(writer * 700 + n) % 2000}`;
+          await first.c.updateOne({ _id }, { $set: { [field]: n, last: n / 3 }, $inc: { n: 1 } });
+          acknowledged.set(field, n);
+          if (acknowledged.size === 400) first.kill();
+        }
+      };
+      const ends = await Promise.allSettled([0, 1, 2].map(change));
+      expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    }
+    await using again = await server(dir);
+    const document = await again.c.findOne({ _id });
+    const wrong = [...acknowledged].filter(
+      ([field, n]) => document?.states[field.split('.')[1] as string] !== n,
+    );
+    expect(wrong).toEqual([]);
+    // Three more may have been done whose acknowledgements were not heard.
+    const changed = Object.values(document?.states as object).filter((n) => n >= 0).length;
+    expect(changed).toBe(document?.n);
+    expect(changed - acknowledged.size).toBeWithin(0, 4);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}, 20_000);
+
 test('every acknowledged write is there after kill -9, and the indexes agree', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'durable-'));
   try {

@@ -176,13 +176,8 @@ class Server {
     }
     const { store, cursors, counters } = this;
     const context = { store, cursors, counters, db: db ?? String(body.$db ?? 'test'), command, body };
-    if (!work) return (look as Command)(context);
-    try {
-      return store.transaction(() => work(context));
-    } catch (thrown) {
-      store.reload();
-      throw thrown;
-    }
+    if (!work) return store.look(() => (look as Command)(context));
+    return store.transaction(() => work(context));
   }
 
   private greet(body: Record<string, unknown>, name: string, scram: Scram | null): Record<string, unknown> {

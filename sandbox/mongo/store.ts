@@ -2,8 +2,18 @@
  * Collections and indexes in one SQLite file. Documents are kept as the BSON bytes that came in, so that nothing of them
  * can change on the way; indexes are tables of order-preserving keys.
  *
- * Every command runs in one transaction (write-ahead log): its answer is sent after the commit, so that an acknowledged
- * write survives `kill -9` of this process. A crash before the commit leaves the state before the command.
+ * One transaction of SQLite's goes on over many commands, for a commit costs more than most of them. What a command changed
+ * is in the journal (journal.ts) before it is answered, so that an acknowledged write survives `kill -9` of this process:
+ *
+ *   clean    no transaction is open, and no record of the journal counts. Left by the next command that writes;
+ *   open     a transaction holds all that was written since the last commit, and the journal the same, but for the command
+ *            that runs. Indexes are written at once, documents when they must be (`Collection.flush`). Left for `clean` by a
+ *            commit: after so many bytes, or a command that changes collections or indexes, or writes much at once;
+ *   lost     a command has failed after it had written something, and SQLite has gone back to the last commit. What was
+ *            acknowledged is done again from the journal, and committed, before any other command is answered.
+ *
+ * A crash leaves the last commit and the journal, which the next start does again: the state after the last command whose
+ * record is whole. The command that ran then was not acknowledged; it is there as a whole or not at all.
  */
 import { Database, type Statement } from 'bun:sqlite';
 import { mkdirSync } from 'node:fs';
@@ -11,6 +21,7 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'bson';
 import { Doc } from './document.ts';
 import { duplicateKey, MongoAnswer } from './errors.ts';
+import { type Change, Journal, newGeneration } from './journal.ts';
 import { encodeField, KEYS_VERSION, valuesAt } from './keys.ts';
 import type { Range } from './plan.ts';
 
@@ -83,29 +94,61 @@ const LARGE = 16 * 1024;
 /** How many bytes of them a collection keeps. */
 const MOST_KEPT = 64 * 1024 * 1024;
 
-/** Large documents that were read or written last. */
+/** So many bytes of documents may wait for SQLite. */
+const MOST_WAITING = 16 * 1024 * 1024;
+
+/** Documents that are in memory: large ones that were read or written last, and those that SQLite does not have yet. */
 class Kept {
   readonly #documents = new Map<number, Doc>();
   #bytes = 0;
+  readonly #waiting = new Map<number, Doc>();
+  /** How many bytes those had when they came. */
+  waitingBytes = 0;
 
   get(rid: number): Doc | undefined {
-    return this.#documents.get(rid);
+    return this.#waiting.get(rid) ?? this.#documents.get(rid);
   }
 
-  /** Keeps `document` as what `rid` is now, if it is large, and forgets what it was. */
+  /** Keeps `document` as what `rid` is now, until SQLite has it, and longer if it is large. */
+  change(rid: number, document: Doc): void {
+    if (!this.#waiting.has(rid)) this.waitingBytes += document.bytes.length;
+    this.#waiting.set(rid, document);
+    this.set(rid, document);
+  }
+
+  /** Those that SQLite does not have. It does when the loop has ended. */
+  *taken(): Generator<[rid: number, Doc]> {
+    yield* this.#waiting;
+    this.#waiting.clear();
+    this.waitingBytes = 0;
+  }
+
+  /** Keeps `document` as what `rid` is, if it is large, and forgets what it was. */
   set(rid: number, document: Doc): void {
-    this.delete(rid);
+    this.#drop(rid);
     const { length } = document.bytes;
     if (length < LARGE) return;
     this.#documents.set(rid, document);
     this.#bytes += length;
     for (const [oldest] of this.#documents) {
       if (this.#bytes <= MOST_KEPT) break;
-      this.delete(oldest);
+      this.#drop(oldest);
     }
   }
 
   delete(rid: number): void {
+    this.#waiting.delete(rid);
+    this.#drop(rid);
+  }
+
+  clear(): void {
+    this.#documents.clear();
+    this.#waiting.clear();
+    this.#bytes = 0;
+    this.waitingBytes = 0;
+  }
+
+  #drop(rid: number): void {
     const was = this.#documents.get(rid);
     if (!was) return;
     this.#documents.delete(rid);
@@ -113,26 +156,31 @@ class Kept {
   }
 }
 
+/** Told of each change: what the document `rid` was, null for a new one, and what it is now, null when it is gone. */
+type OnChange = (collection: Collection, rid: number, before: Doc | null, after: Doc | null) => void;
+
 export class Collection {
   readonly indexes: Index[] = [];
-  readonly #insert: Statement;
-  readonly #replace: Statement;
+  readonly #put: Statement;
   readonly #delete: Statement;
   readonly #get: Statement;
   readonly #page: Statement;
   readonly #pageBack: Statement;
-  /** True to the transaction that runs: one that fails takes the collection away with it (`Store.reload`). */
   readonly #kept = new Kept();
+  /** No document had a higher one. Undefined: not known yet. */
+  #lastRid: number | undefined;
 
   constructor(
     readonly sqlite: Database,
     readonly id: number,
-    readonly db: string,
-    readonly name: string,
+    public db: string,
+    public name: string,
     readonly work: Work,
+    readonly onChange: OnChange,
   ) {
-    this.#insert = sqlite.query(`INSERT INTO docs_${id} (doc) VALUES (?) RETURNING rid`);
-    this.#replace = sqlite.query(`UPDATE docs_${id} SET doc = ? WHERE rid = ?`);
+    this.#put = sqlite.query(
+      `INSERT INTO docs_${id} (rid, doc) VALUES (?, ?) ON CONFLICT (rid) DO UPDATE SET doc = excluded.doc`,
+    );
     this.#delete = sqlite.query(`DELETE FROM docs_${id} WHERE rid = ?`);
     this.#get = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid = ?`);
     this.#page = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid > ? ORDER BY rid LIMIT ?`);
@@ -146,40 +194,88 @@ export class Collection {
   }
 
   count(): number {
+    this.flush();
     return (this.sqlite.query(`SELECT count(*) AS n FROM docs_${this.id}`).get() as { n: number }).n;
   }
 
   size(): number {
+    this.flush();
     const row = this.sqlite.query(`SELECT coalesce(sum(length(doc)), 0) AS n FROM docs_${this.id}`).get();
     return (row as { n: number }).n;
   }
 
   insert(document: Doc): void {
-    const { rid } = this.#insert.get(checkedBytes(document)) as { rid: number };
-    for (const index of this.indexes) this.#addKeys(index, rid, document);
+    const rid = this.#newRid();
+    this.#change(rid, null, document);
+    this.#lastRid = rid;
+    this.onChange(this, rid, null, document);
     this.work.docsInserted++;
   }
 
   /** Puts `after` in the place of `before`, and moves only the index keys that changed. */
   replace(rid: number, before: Doc, after: Doc): void {
-    this.#replace.run(checkedBytes(after), rid);
-    for (const index of this.indexes) {
-      if (!touches(index, before, after)) continue;
-      const old = keysOf(index, before);
-      const now = keysOf(index, after);
-      if (now.many) this.#multikey(index);
-      for (const [name, key] of old.keys) if (!now.keys.has(name)) index.sql.deleteKey.run(key, rid);
-      for (const [name, key] of now.keys) if (!old.keys.has(name)) this.#addKey(index, key, rid, after);
-    }
-    // Last: a key that is taken already undoes all of this.
-    this.#kept.set(rid, after);
+    this.#change(rid, before, after);
+    this.onChange(this, rid, before, after);
   }
 
   delete({ rid, document }: Stored): void {
-    this.#delete.run(rid);
-    this.#kept.delete(rid);
-    for (const index of this.indexes)
-      for (const key of keysOf(index, document).keys.values()) index.sql.deleteKey.run(key, rid);
+    this.#change(rid, document, null);
+    this.onChange(this, rid, document, null);
+  }
+
+  /** Does a change again. */
+  repeat({ rid, after }: Change): void {
+    const before = this.get(rid)?.document ?? null;
+    this.#lastRid = Math.max(rid, this.#newRid() - 1);
+    this.#change(rid, before, after && new Doc(after(before?.bytes)));
+  }
+
+  /** One change of one document, done as a whole or refused as a whole: what could refuse it is looked at before it is written. */
+  #change(rid: number, before: Doc | null, after: Doc | null): void {
+    if (after) checkSize(after);
+    const moves: { index: Index; gone: Uint8Array[]; come: Uint8Array[]; many: boolean }[] = [];
+    for (const index of this.indexes) {
+      if (before && after && !touches(index, before, after)) continue;
+      const old = before ? keysOf(index, before) : NO_KEYS;
+      const now = after ? keysOf(index, after) : NO_KEYS;
+      const gone = without(old.keys, now.keys);
+      const come = without(now.keys, old.keys);
+      if (index.unique && after) for (const key of come) this.#checkUnique(index, key, rid, after);
+      moves.push({ index, gone, come, many: now.many });
+    }
+    for (const { index, gone, come, many } of moves) {
+      if (many) this.#multikey(index);
+      for (const key of gone) index.sql.deleteKey.run(key, rid);
+      for (const key of come) index.sql.insertKey.run(key, rid);
+    }
+    if (after) {
+      this.#kept.change(rid, after);
+      if (this.#kept.waitingBytes > MOST_WAITING) this.flush();
+    } else {
+      this.#delete.run(rid);
+      this.#kept.delete(rid);
+    }
+  }
+
+  #newRid(): number {
+    if (this.#lastRid === undefined) {
+      // What was given to a document that was deleted is not given again: a cursor may be about to go on from there.
+      const row = this.sqlite.query('SELECT seq FROM sqlite_sequence WHERE name = ?').get(`docs_${this.id}`);
+      this.#lastRid = (row as { seq: number } | null)?.seq ?? 0;
+    }
+    return this.#lastRid + 1;
+  }
+
+  /** Writes the documents that wait. To be called before SQLite is asked for documents, other than one by its `rid`. */
+  flush(): void {
+    for (const [rid, document] of this.#kept.taken()) this.#put.run(rid, document.bytes);
+  }
+
+  /** Forgets what was not committed. */
+  forget(): void {
+    this.#kept.clear();
+    this.#lastRid = undefined;
+    this.indexes.length = 0;
   }
 
   get(rid: number): Stored | null {
@@ -197,6 +293,7 @@ export class Collection {
   *scan(backwards = false): Generator<Stored> {
     let from = backwards ? Number.MAX_SAFE_INTEGER : 0;
     for (let size = 32; ; ) {
+      this.flush();
       const page = (backwards ? this.#pageBack : this.#page).all(from, size) as Row[];
       for (const { rid, bytes } of page) {
         this.work.docsExamined++;
@@ -234,6 +331,7 @@ export class Collection {
     let last = first.at(-1);
     for (let size = few, full = first.length === few; full && last; ) {
       [key, rid] = [last.key, last.rid];
+      this.flush();
       const rows = (
         reverse ? sql.readDown.all(key, key, rid, from, size) : sql.readUp.all(key, key, rid, to, size)
       ) as (Key & Row)[];
@@ -289,24 +387,24 @@ export class Collection {
 
   /** Fills new indexes from the documents that are there. */
   fill(indexes: readonly Index[]): void {
-    for (const { rid, document } of this.scan())
-      for (const index of indexes) this.#addKeys(index, rid, document);
-  }
-
-  #addKeys(index: Index, rid: number, document: Doc): void {
-    const { keys, many } = keysOf(index, document);
-    if (many) this.#multikey(index);
-    for (const key of keys.values()) this.#addKey(index, key, rid, document);
-  }
-
-  #addKey(index: Index, key: Uint8Array, rid: number, document: Doc): void {
-    if (index.unique && index.sql.findKey.get(key, rid)) {
-      const value = index.fields.map(
-        ([field]) => [field, valuesAt(document, field).values[0] ?? null] as const,
-      );
-      throw duplicateKey(this.ns, index.name, index.key, Doc.of(value));
+    for (const { rid, document } of this.scan()) {
+      for (const index of indexes) {
+        const { keys, many } = keysOf(index, document);
+        if (many) this.#multikey(index);
+        for (const key of keys) {
+          if (index.unique) this.#checkUnique(index, key, rid, document);
+          index.sql.insertKey.run(key, rid);
+        }
+      }
     }
-    index.sql.insertKey.run(key, rid);
+  }
+
+  #checkUnique(index: Index, key: Uint8Array, rid: number, document: Doc): void {
+    if (!index.sql.findKey.get(key, rid)) return;
+    const value = index.fields.map(
+      ([field]) => [field, valuesAt(document, field).values[0] ?? null] as const,
+    );
+    throw duplicateKey(this.ns, index.name, index.key, Doc.of(value));
   }
 
   #multikey(index: Index): void {
@@ -321,8 +419,15 @@ function touches(index: Index, before: Doc, after: Doc): boolean {
   return index.fields.some(([field]) => !before.sameField(after, field.split('.')[0] as string));
 }
 
-/** The keys that `index` holds of `document`, by their bytes as text: one, or one for each element of an array. */
-function keysOf(index: Index, document: Doc): { keys: Map<string, Uint8Array>; many: boolean } {
+interface Keys {
+  keys: Uint8Array[];
+  many: boolean;
+}
+
+const NO_KEYS: Keys = { keys: [], many: false };
+
+/** The keys that `index` holds of `document`, each once: one, or one for each element of an array. */
+function keysOf(index: Index, document: Doc): Keys {
   let many = false;
   let present = false;
   let keys: number[][] = [[]];
@@ -333,16 +438,26 @@ function keysOf(index: Index, document: Doc): { keys: Map<string, Uint8Array>; m
     const encoded = at.values.map((value) => encodeField(value, direction));
     keys = keys.flatMap((key) => encoded.map((part) => [...key, ...part]));
   }
-  if (index.sparse && !present) return { keys: new Map(), many };
+  if (index.sparse && !present) return { keys: [], many };
+  if (keys.length === 1) return { keys: [Buffer.from(keys[0] as number[])], many };
   const named = keys.map((key) => {
     const bytes = Buffer.from(key);
     return [bytes.toString('latin1'), bytes] as const;
   });
-  return { keys: new Map(named), many };
+  return { keys: [...new Map(named).values()], many };
 }
 
-function checkedBytes(document: Doc): Uint8Array {
-  const { bytes } = document;
+/** Those of `keys` that `others` has not. */
+function without(keys: readonly Uint8Array[], others: readonly Uint8Array[]): Uint8Array[] {
+  if (others.length === 0 || keys.length === 0) return [...keys];
+  const [one, other] = [keys[0] as Uint8Array, others[0] as Uint8Array];
+  if (keys.length === 1 && others.length === 1) return Buffer.compare(one, other) === 0 ? [] : [one];
+  const text = (key: Uint8Array) => Buffer.from(key).toString('latin1');
+  const there = new Set(others.map(text));
+  return keys.filter((key) => !there.has(text(key)));
+}
+
+function checkSize({ bytes }: Doc): void {
   if (bytes.length > MAX_DOCUMENT) {
     throw new MongoAnswer(
       10334,
@@ -350,13 +465,20 @@ function checkedBytes(document: Doc): Uint8Array {
       `BSONObj size: ${bytes.length} (0x${bytes.length.toString(16).toUpperCase()}) is invalid. Size must be between 0 and 16793600(16MB)`,
     );
   }
-  return bytes;
 }
+
+/** So many bytes of records in the journal, and all is committed. */
+const MOST_JOURNAL = 256 * 1024;
 
 export class Store {
   readonly #sqlite: Database;
+  /** Null: in memory, where every command is committed, and nothing outlives the process. */
+  readonly #journal: Journal | null;
   readonly #collections = new Map<string, Collection>();
   readonly work: Work = { docsExamined: 0, keysExamined: 0, docsInserted: 0 };
+  #state: 'clean' | 'open' | 'lost' = 'clean';
+  /** What the command that runs has changed so far. */
+  #changed: 'nothing' | 'documents' | 'schema' = 'nothing';
 
   /** Opens the store in folder `dir` (made if missing), or in memory. */
   constructor(dir?: string) {
@@ -365,7 +487,8 @@ export class Store {
       create: true,
       strict: true,
     });
-    // NORMAL in WAL mode: a commit is in the log file before it returns; only a crash of the whole machine can undo it.
+    // NORMAL in WAL mode: a commit is in the log file before it returns; only a crash of the whole machine can undo it. The
+    // same holds of a record in the journal.
     this.#sqlite.run('PRAGMA journal_mode = WAL');
     this.#sqlite.run('PRAGMA synchronous = NORMAL');
     this.#sqlite.run('PRAGMA locking_mode = EXCLUSIVE');
@@ -375,65 +498,136 @@ export class Store {
     this.#sqlite.run(
       'CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, collection INTEGER, spec BLOB, multikey INTEGER DEFAULT 0)',
     );
-    for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
-      this.#load(row);
+    this.#sqlite.run('CREATE TABLE IF NOT EXISTS generation (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)');
+    this.#load();
     this.#renewKeys();
+    // Here the file belongs to this process alone.
+    this.#journal = dir ? new Journal(join(dir, 'launchpad.journal')) : null;
+    this.#recover();
   }
 
   /** Makes the keys anew when those in the file were made by a version that made other ones. */
   #renewKeys(): void {
     const { user_version } = this.#sqlite.query('PRAGMA user_version').get() as { user_version: number };
     if (user_version === KEYS_VERSION) return;
-    this.transaction(() => {
-      for (const collection of this.collections()) {
-        for (const index of collection.indexes) this.#sqlite.run(`DELETE FROM idx_${index.id}`);
-        collection.fill(collection.indexes);
-      }
-      this.#sqlite.run(`PRAGMA user_version = ${KEYS_VERSION}`);
-    });
-  }
-
-  #load(row: CollectionRow): Collection {
-    const collection = new Collection(this.#sqlite, row.id, row.db, row.name, this.work);
-    const indexes = this.#sqlite.query('SELECT * FROM indexes WHERE collection = ? ORDER BY id').all(row.id);
-    for (const index of indexes as IndexRow[]) {
-      collection.addIndex(index.id, deserialize(index.spec) as IndexSpec, index.multikey === 1);
-    }
-    this.#collections.set(`${row.db}.${row.name}`, collection);
-    return collection;
-  }
-
-  /** Runs `work` in one transaction. When it throws, nothing of it stays. */
-  transaction<T>(work: () => T): T {
     this.#say('BEGIN');
+    for (const collection of this.collections()) {
+      for (const index of collection.indexes) this.#sqlite.run(`DELETE FROM idx_${index.id}`);
+      collection.fill(collection.indexes);
+    }
+    this.#sqlite.run(`PRAGMA user_version = ${KEYS_VERSION}`);
+    // The generation stays: what the journal holds is still to be done.
+    this.#say('COMMIT');
+  }
+
+  /** Runs a command that writes. When it throws, nothing of it stays; when it returns, all of it does. */
+  transaction<T>(work: () => T): T {
+    if (this.#state === 'lost') this.#recover();
+    if (this.#state === 'clean') this.#begin();
     try {
       const result = work();
-      this.#say('COMMIT');
+      this.#acknowledge();
       return result;
     } catch (thrown) {
-      this.#say('ROLLBACK');
+      if (this.#changed !== 'nothing' || !(thrown instanceof MongoAnswer)) this.#recover();
       throw thrown;
     }
   }
 
-  /** Runs `work` so that, when it throws, its own writes alone are undone. Inside a transaction. */
-  savepoint<T>(work: () => T): T {
-    this.#say('SAVEPOINT one');
+  /** Runs a command that reads. */
+  look<T>(work: () => T): T {
+    if (this.#state === 'lost') this.#recover();
     try {
-      const result = work();
-      this.#say('RELEASE one');
-      return result;
+      return work();
     } catch (thrown) {
-      this.#say('ROLLBACK TO one');
-      this.#say('RELEASE one');
+      // It may have been writing the documents that wait.
+      if (!(thrown instanceof MongoAnswer)) this.#recover();
       throw thrown;
     }
+  }
+
+  #begin(): void {
+    this.#say('BEGIN');
+    this.#state = 'open';
+  }
+
+  #acknowledge(): void {
+    const changed = this.#changed;
+    if (changed === 'nothing') return;
+    const journal = this.#journal;
+    if (!journal || changed === 'schema' || journal.tooMuch) {
+      this.#commit();
+      return;
+    }
+    journal.write();
+    this.#changed = 'nothing';
+    if (journal.length < MOST_JOURNAL) return;
+    try {
+      this.#commit();
+    } catch (thrown) {
+      // This command is in the journal. The next ones are not answered before all of that is done again.
+      console.error('LaunchPad server: cannot commit:', thrown);
+      this.#state = 'lost';
+    }
+  }
+
+  #commit(): void {
+    for (const collection of this.#collections.values()) collection.flush();
+    const generation = newGeneration();
+    this.#sqlite.query('INSERT OR REPLACE INTO generation VALUES (1, ?)').run(generation);
+    this.#say('COMMIT');
+    this.#state = 'clean';
+    this.#changed = 'nothing';
+    this.#journal?.begin(generation);
+  }
+
+  /**
+   * From whatever is to all that was acknowledged: back to the last commit, unless SQLite itself has gone back, as it does when
+   * the disk is full; then what the journal holds. When it throws, the next command tries again before anything else.
+   */
+  #recover(): void {
+    this.#state = 'lost';
+    if (this.#sqlite.inTransaction) this.#say('ROLLBACK');
+    this.#load();
+    this.#changed = 'nothing';
+    this.#say('BEGIN');
+    const row = this.#sqlite.query('SELECT bytes FROM generation').get() as { bytes: Uint8Array } | null;
+    if (row && this.#journal) {
+      const collections = new Map(this.collections().map((collection) => [collection.id, collection]));
+      for (const changes of this.#journal.read(Buffer.from(row.bytes)))
+        for (const change of changes) (collections.get(change.collection) as Collection).repeat(change);
+    }
+    this.#commit();
   }
 
   /** A statement that is compiled once: `run` of a database compiles each time. */
   #say(sql: string): void {
     this.#sqlite.query(sql).run();
   }
+
+  /** Reads the catalogue. Collections that there are already stay the same ones: a cursor may be reading them. */
+  #load(): void {
+    const known = new Map(this.collections().map((collection) => [collection.id, collection]));
+    this.#collections.clear();
+    for (const collection of known.values()) collection.forget();
+    for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
+      this.#add(row, known.get(row.id));
+  }
+
+  #add({ id, db, name }: CollectionRow, known?: Collection): Collection {
+    const collection = known ?? new Collection(this.#sqlite, id, db, name, this.work, this.#onChange);
+    [collection.db, collection.name] = [db, name];
+    const indexes = this.#sqlite.query('SELECT * FROM indexes WHERE collection = ? ORDER BY id').all(id);
+    for (const index of indexes as IndexRow[])
+      collection.addIndex(index.id, deserialize(index.spec) as IndexSpec, index.multikey === 1);
+    this.#collections.set(collection.ns, collection);
+    return collection;
+  }
+
+  readonly #onChange: OnChange = ({ id }, rid, before, after) => {
+    if (this.#changed === 'nothing') this.#changed = 'documents';
+    this.#journal?.add(id, rid, before?.bytes ?? null, after?.bytes ?? null);
+  };
 
   find(db: string, name: string): Collection | undefined {
     return this.#collections.get(`${db}.${name}`);
@@ -447,19 +641,21 @@ export class Store {
   ensure(db: string, name: string): Collection {
     const there = this.find(db, name);
     if (there) return there;
+    this.#changed = 'schema';
     const row = this.#sqlite
       .query('INSERT INTO collections (db, name) VALUES (?, ?) RETURNING *')
       .get(db, name) as CollectionRow;
     this.#sqlite.run(
       `CREATE TABLE docs_${row.id} (rid INTEGER PRIMARY KEY AUTOINCREMENT, doc BLOB NOT NULL)`,
     );
-    const collection = this.#load(row);
+    const collection = this.#add(row);
     this.createIndexes(collection, [{ name: '_id_', key: { _id: 1 }, unique: true, sparse: false }]);
     return collection;
   }
 
   /** Makes indexes, all in one walk through the documents. */
   createIndexes(collection: Collection, specs: readonly IndexSpec[]): void {
+    this.#changed = 'schema';
     const made = specs.map((spec) => {
       const { id } = this.#sqlite
         .query('INSERT INTO indexes (collection, spec) VALUES (?, ?) RETURNING id')
@@ -473,6 +669,7 @@ export class Store {
   }
 
   dropIndex(collection: Collection, index: Index): void {
+    this.#changed = 'schema';
     this.#sqlite.query('DELETE FROM indexes WHERE id = ?').run(index.id);
     this.#sqlite.run(`DROP TABLE idx_${index.id}`);
     collection.indexes.splice(collection.indexes.indexOf(index), 1);
@@ -483,24 +680,21 @@ export class Store {
     this.#sqlite.query('DELETE FROM collections WHERE id = ?').run(collection.id);
     this.#sqlite.run(`DROP TABLE docs_${collection.id}`);
     this.#collections.delete(collection.ns);
+    collection.forget();
   }
 
   rename(collection: Collection, db: string, name: string): void {
+    this.#changed = 'schema';
     this.#sqlite.query('UPDATE collections SET db = ?, name = ? WHERE id = ?').run(db, name, collection.id);
     this.#collections.delete(collection.ns);
-    this.#load(
-      this.#sqlite.query('SELECT * FROM collections WHERE id = ?').get(collection.id) as CollectionRow,
-    );
-  }
-
-  /** Forgets what a rolled-back transaction made, by reading the catalogue again. */
-  reload(): void {
-    this.#collections.clear();
-    for (const row of this.#sqlite.query('SELECT * FROM collections').all() as CollectionRow[])
-      this.#load(row);
+    [collection.db, collection.name] = [db, name];
+    this.#collections.set(collection.ns, collection);
   }
 
   close(): void {
+    if (this.#state === 'lost') this.#recover();
+    if (this.#state === 'open') this.#commit();
+    this.#journal?.close();
     this.#sqlite.close(false);
   }
 }

@@ -65,7 +65,7 @@ const insert: Command = (context) => {
   const collection = context.store.ensure(context.db, nameOf(context, 'insert'));
   let n = 0;
   const errors = each(context, 'documents', (document) => {
-    context.store.savepoint(() => collection.insert(withId(document)));
+    collection.insert(withId(document));
     n++;
   });
   return { n, ...withErrors(errors) };
@@ -108,12 +108,11 @@ const update: Command = (context) => {
     const found = [...run(collection, query)];
     let modified = 0;
     // As in MongoDB, where one of many fails the ones before it stay as they were written.
-    for (const one of found)
-      if (context.store.savepoint(() => modify(collection, one, change)).changed) modified++;
+    for (const one of found) if (modify(collection, one, change).changed) modified++;
     n += found.length;
     nModified += modified;
     if (found.length === 0 && truthy(statement.get('upsert'))) {
-      const document = context.store.savepoint(() => upsert(collection, change));
+      const document = upsert(collection, change);
       upserted.push({ index, _id: document.get('_id') });
       n++;
     }
