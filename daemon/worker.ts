@@ -30,7 +30,7 @@ export interface WorkerOptions extends SweepOptions {
   /** The folder of a launch. */
   launchDir: (launchId: number) => string;
   /** While it has no room, nothing more takes off. */
-  disk?: Pick<LaunchDisk, 'hasRoom'>;
+  disk?: LaunchDisk;
   /** Kept for whoever asks what flies. */
   aloft?: Aloft;
 }
@@ -173,7 +173,10 @@ class Loop {
       if (this.#flights.size <= this.o.room.slots) freeSlot();
     };
     const flight = fly(this.pad, claimed, onGround)
-      .then((landing) => void this.landings[landing]++)
+      .then((landing) => {
+        this.landings[landing]++;
+        if (landing === 'fizzled') this.o.disk?.inDoubt();
+      })
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
         // What it was, main.ts says.
