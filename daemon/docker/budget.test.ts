@@ -26,3 +26,15 @@ test('a month is not cut by the longest timer there is', async () => {
   await Bun.sleep(5);
   expect(budget.signal.aborted).toBe(false);
 });
+
+test('it knows what it is spent on, and what failed', async () => {
+  using budget = new Budget(1000);
+  await budget.during('inputs were being fetched', Promise.resolve());
+  expect(budget.spentOn).toBe('');
+  const { promise, reject } = Promise.withResolvers<void>();
+  const pulling = budget.during('the image was being pulled', promise);
+  budget.during('the command ran', new Promise<never>(() => {}));
+  reject(new Error('the time is up'));
+  await expect(pulling).rejects.toThrow('the time is up');
+  expect(budget.spentOn).toBe('the image was being pulled and the command ran');
+});

@@ -1,4 +1,4 @@
-/** The time that a task may take, all in all. Its signal aborts when it is over. */
+/** The time that a task may take, all in all, and what it is spent on. Its signal aborts when it is over. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Budget implements Disposable {
@@ -6,6 +6,7 @@ export class Budget implements Disposable {
   #leftMs: number;
   #runningSince = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #doing = new Set<string>();
 
   constructor(ms: number) {
     this.#leftMs = ms;
@@ -28,6 +29,19 @@ export class Budget implements Disposable {
       () => this.#over.abort(new Error('the time is up')),
       Math.min(Math.max(this.#leftMs, 0), LONGEST_TIMER_MS),
     );
+  }
+
+  /** Notes what the task does at this moment. What fails, as it does when the time is up, stays noted. */
+  async during<T>(what: string, work: Promise<T>): Promise<T> {
+    this.#doing.add(what);
+    const done = await work;
+    this.#doing.delete(what);
+    return done;
+  }
+
+  /** For whoever reads that the time was up meanwhile. */
+  get spentOn(): string {
+    return [...this.#doing].join(' and ');
   }
 
   [Symbol.dispose](): void {

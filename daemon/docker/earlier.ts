@@ -32,6 +32,9 @@ const record = z.object({
 
 export type Earlier = z.infer<typeof record>;
 
+export const shownRun = ({ fw_id, launch_id, at }: Earlier) =>
+  `Firework ${fw_id} (launch ${launch_id}, ${at})`;
+
 /** The name of the record about runs with these facts. */
 export function recordName(facts: Doc, inputs: readonly string[]): string {
   const key = new Bun.CryptoHasher('sha256').update(toJson({ facts, inputs })).digest('hex');
