@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { deserialize, serialize } from 'bson';
-import { Doc } from './document.ts';
+import { deserialize, Long, ObjectId, serialize, Timestamp } from 'bson';
+import { Doc, docOf } from './document.ts';
 import { compareValues, encodeValue } from './keys.ts';
 
 /** `a1`, `é2`, ...: names of one byte a letter and of two; some are the end of others. */
@@ -39,6 +39,31 @@ test.each([3, 2000])('of the fields of %d some are picked in the order of the do
   expect(among(second, first)).toEqual([first, second]);
   expect(among(third, 'no', second, first)).toEqual([first, second, third]);
   expect(among('no')).toEqual([]);
+  // Of a document that was taken apart, and of one that something was set in.
+  const document = new Doc(serialize(plain));
+  expect(document.size).toBe(size);
+  expect(document.keysAmong(wanted(third, first))).toEqual([first, third]);
+  document.set(second, 'set');
+  expect(document.keysAmong(wanted(third, second, 'no', first))).toEqual([first, second, third]);
+  expect(document.bytes.length).toBeGreaterThan(0);
+  expect(document.keysAmong(wanted(third, second))).toEqual([second, third]);
+  document.set('new', 1);
+  expect(document.keysAmong(wanted('new', second))).toEqual([second, 'new']);
+});
+
+test('ids, dates and long integers are written as bson writes them', () => {
+  const values = {
+    id: new ObjectId(),
+    dates: [0, -1, 2 ** 32, -(2 ** 32) - 1, 1.7e12, 8.64e15, -8.64e15].map((ms) => new Date(ms)),
+    longs: ['0', '-1', '9223372036854775807', '-9223372036854775808', '4294967296'].map((n) =>
+      Long.fromString(n),
+    ),
+    timestamp: new Timestamp({ t: 4_000_000_000, i: 3 }),
+  };
+  expect(docOf(values).bytes.equals(serialize(values))).toBe(true);
+  const read = new Doc(serialize(values));
+  expect(read.get('dates')).toEqual(values.dates);
+  expect(read.get('id')).toEqual(values.id);
 });
 
 test('texts are ordered by code points, as their bytes are', () => {

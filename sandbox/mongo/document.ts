@@ -142,10 +142,17 @@ export class Doc {
   /** Those of `wanted` that there are, in the document's order. */
   keysAmong(wanted: ReadonlyMap<string, unknown>): string[] {
     const bytes = wanted.size > MOST_AT_ONCE ? null : this.#searched();
-    if (!bytes) return this.keys().filter((key) => wanted.has(key));
-    const found = this.#search(bytes, [...wanted.keys()]);
-    const at = (key: string) => found.get(key)?.at ?? -1;
-    return [...wanted.keys()].filter((key) => at(key) >= 0).sort((a, b) => at(a) - at(b));
+    const fields = bytes ? this.#search(bytes, [...wanted.keys()]) : this.#slots;
+    // Of few that are asked for, their places tell the order.
+    if (bytes || wanted.size * 4 < fields.size) {
+      const there = [...wanted.keys()].filter((key) => fields.get(key));
+      const source = this.#bytes;
+      const at = (key: string) => fields.get(key)?.at ?? 0;
+      if (there.length <= 1) return there;
+      if (source && there.every((key) => fields.get(key)?.source === source))
+        return there.sort((a, b) => at(a) - at(b));
+    }
+    return this.keys().filter((key) => wanted.has(key));
   }
 
   firstKey(): string | undefined {
@@ -371,7 +378,7 @@ function decode(bytes: Buffer, at: number, from: number, end: number): unknown {
     case TYPE.boolean:
       return bytes[from] === 1;
     case TYPE.date:
-      return new Date(Number(bytes.readBigInt64LE(from)));
+      return new Date(bytes.readInt32LE(from + 4) * 2 ** 32 + bytes.readUInt32LE(from));
     case TYPE.null:
       return null;
     case TYPE.int32:
@@ -421,6 +428,12 @@ class Writer {
   int32(value: number): void {
     this.#room(4);
     this.#at = this.#buffer.writeInt32LE(value, this.#at);
+  }
+
+  int64(low: number, high: number): void {
+    this.#room(8);
+    this.#at = this.#buffer.writeUInt32LE(low, this.#at);
+    this.#at = this.#buffer.writeInt32LE(high, this.#at);
   }
 
   text(value: string): void {
@@ -486,6 +499,25 @@ class Writer {
       const { bytes } = value;
       this.copy(bytes, 0, bytes.length);
       return TYPE.document;
+    }
+    if (value instanceof ObjectId) {
+      this.#room(12);
+      this.#buffer.set(value.id, this.#at);
+      this.#at += 12;
+      return TYPE.objectId;
+    }
+    if (value instanceof Date) {
+      const ms = value.getTime();
+      // What is no date, bson has its own way with.
+      if (Number.isNaN(ms)) return null;
+      const high = Math.floor(ms / 2 ** 32);
+      this.int64(ms - high * 2 ** 32, high);
+      return TYPE.date;
+    }
+    // Not a Timestamp, which is one of bson's Longs.
+    if (value instanceof Long && value._bsontype === 'Long') {
+      this.int64(value.low >>> 0, value.high);
+      return TYPE.int64;
     }
     if (Array.isArray(value)) {
       const start = this.open();

@@ -102,7 +102,12 @@ export function choosePlan<I extends Candidate>(
   if (!first || plans.length === 1 || (first.plan.points && first.plan.ranges.length === 1))
     return first?.plan ?? null;
   let best: { plan: Plan<I>; keys: number } | null = null;
-  for (const { plan } of plans) {
+  const counted = new Set<string>();
+  for (const { plan, told } of plans) {
+    // As many keys as in an index of the same fields, whose plan was better.
+    const single = !plan.index.multikey && !plan.index.sparse;
+    if (single && counted.has(told)) continue;
+    if (single) counted.add(told);
     const keys = plan.index.count(plan.ranges, best ? best.keys : FEW);
     if (keys < (best ? best.keys : FEW)) best = { plan, keys };
     if (best && best.keys <= 1) break;
@@ -116,7 +121,7 @@ function planFor<I extends Candidate>(
   index: I,
   conditions: Map<string, Condition>,
   sort: Sort | undefined,
-): { plan: Plan<I>; score: number } | null {
+): { plan: Plan<I>; score: number; told: string } | null {
   let prefixes: number[][] = [[]];
   let equal = 0;
   const fixed = new Set<string>();
@@ -154,6 +159,11 @@ function planFor<I extends Candidate>(
       points,
     },
     score: (points ? 100 : 0) + (equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1),
+    told: index.fields
+      .slice(0, ranged ? equal + 1 : equal)
+      .map(([field]) => field)
+      .sort()
+      .join('\0'),
   };
 }
 

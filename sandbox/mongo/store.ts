@@ -22,7 +22,7 @@ import { deserialize, serialize } from 'bson';
 import { Doc } from './document.ts';
 import { duplicateKey, MongoAnswer } from './errors.ts';
 import { type Change, Journal, newGeneration } from './journal.ts';
-import { encodeField, KEYS_VERSION, valuesAt } from './keys.ts';
+import { encodeField, type IndexedField, KEYS_VERSION, singleKey, valuesAt } from './keys.ts';
 import type { Range } from './plan.ts';
 
 export interface IndexSpec {
@@ -48,6 +48,7 @@ interface Statements {
 export interface Index extends IndexSpec {
   id: number;
   fields: [string, 1 | -1][];
+  paths: IndexedField[];
   /** True once a document had an array under an indexed path: several keys may stand for one document. */
   multikey: boolean;
   sql: Statements;
@@ -359,6 +360,7 @@ export class Collection {
       id,
       multikey,
       fields: Object.entries(spec.key),
+      paths: Object.entries(spec.key).map(([field, direction]) => [field.split('.'), direction]),
       sql: {
         insertKey: this.sqlite.query(`INSERT OR IGNORE INTO ${table} (key, rid) VALUES (?, ?)`),
         deleteKey: this.sqlite.query(`DELETE FROM ${table} WHERE key = ? AND rid = ?`),
@@ -416,7 +418,7 @@ export class Collection {
 
 /** True unless all fields that the index looks at are the same bytes. */
 function touches(index: Index, before: Doc, after: Doc): boolean {
-  return index.fields.some(([field]) => !before.sameField(after, field.split('.')[0] as string));
+  return index.paths.some(([path]) => !before.sameField(after, path[0] as string));
 }
 
 interface Keys {
@@ -428,33 +430,34 @@ const NO_KEYS: Keys = { keys: [], many: false };
 
 /** The keys that `index` holds of `document`, each once: one, or one for each element of an array. */
 function keysOf(index: Index, document: Doc): Keys {
+  const single = singleKey(document, index.paths, index.sparse);
+  if (single) return { keys: [single], many: false };
   let many = false;
   let present = false;
-  let keys: number[][] = [[]];
+  let keys: Uint8Array[] = [NO_BYTES];
   for (const [field, direction] of index.fields) {
     const at = valuesAt(document, field);
     many ||= at.many;
     present ||= at.values.some((value) => value !== undefined);
     const encoded = at.values.map((value) => encodeField(value, direction));
-    keys = keys.flatMap((key) => encoded.map((part) => [...key, ...part]));
+    keys = keys.flatMap((key) => encoded.map((part) => Buffer.concat([key, part])));
   }
   if (index.sparse && !present) return { keys: [], many };
-  if (keys.length === 1) return { keys: [Buffer.from(keys[0] as number[])], many };
-  const named = keys.map((key) => {
-    const bytes = Buffer.from(key);
-    return [bytes.toString('latin1'), bytes] as const;
-  });
+  const named = keys.map((key) => [textOf(key), key] as const);
   return { keys: [...new Map(named).values()], many };
 }
+
+const NO_BYTES = Buffer.alloc(0);
+
+const textOf = (key: Uint8Array) => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 
 /** Those of `keys` that `others` has not. */
 function without(keys: readonly Uint8Array[], others: readonly Uint8Array[]): Uint8Array[] {
   if (others.length === 0 || keys.length === 0) return [...keys];
   const [one, other] = [keys[0] as Uint8Array, others[0] as Uint8Array];
   if (keys.length === 1 && others.length === 1) return Buffer.compare(one, other) === 0 ? [] : [one];
-  const text = (key: Uint8Array) => Buffer.from(key).toString('latin1');
-  const there = new Set(others.map(text));
-  return keys.filter((key) => !there.has(text(key)));
+  const there = new Set(others.map(textOf));
+  return keys.filter((key) => !there.has(textOf(key)));
 }
 
 function checkSize({ bytes }: Doc): void {
