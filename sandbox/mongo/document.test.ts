@@ -51,6 +51,32 @@ test.each([3, 2000])('of the fields of %d some are picked in the order of the do
   expect(document.keysAmong(wanted('new', second))).toEqual([second, 'new']);
 });
 
+test('a wide document that is set again and again stays what a plain object is', () => {
+  const plain: Record<string, unknown> = wide(300);
+  const names = Object.keys(plain);
+  let document = new Doc(serialize(plain));
+  for (let i = 0; i < 200; i++) {
+    const key = names[(i * 37) % names.length] as string;
+    const value = i % 3 === 0 ? 'x'.repeat(i) : i;
+    const copy = document.copy();
+    copy.set(key, value);
+    // The one before it is not changed, whatever they share.
+    expect(String(document.get(key))).toBe(String(plain[key]));
+    plain[key] = value;
+    if (i % 50 === 49) {
+      copy.set(`new${i}`, i);
+      plain[`new${i}`] = i;
+      names.push(`new${i}`);
+    }
+    for (const name of [key, ...names.slice(-2), names[i] as string])
+      expect(String(copy.get(name))).toBe(String(plain[name]));
+    expect(copy.has('no')).toBe(false);
+    document = copy;
+    if (i % 20 === 0) expect(deserialize(document.bytes)).toEqual(plain);
+  }
+  expect(JSON.stringify(deserialize(document.bytes))).toBe(JSON.stringify(plain));
+});
+
 test('ids, dates and long integers are written as bson writes them', () => {
   const values = {
     id: new ObjectId(),

@@ -39,11 +39,20 @@ const UNREAD = Symbol('unread');
 /**
  * A document of more fields than this is wide, as `fw_states` and `links` are. The first few fields that are asked of it are
  * searched for in the bytes, and set there: to take all of it apart would cost more than that, and than the rest of a command.
+ * Of one that goes on being asked, and of what is made of it by setting fields, it is known from then on where each field lies.
  */
 const WIDE = 64;
 const SEARCHES = 8;
 /** So many may be searched for together. */
 const MOST_AT_ONCE = 64;
+
+/** Where the fields of a wide document lie. */
+interface Places {
+  /** Which field has a name: shared by all documents that are made of one by setting what it has. */
+  ordinals: ReadonlyMap<string, number>;
+  /** Where each field begins, and after them where the last one ends. */
+  starts: Int32Array;
+}
 
 export class Doc {
   /** The bytes, until something is set. */
@@ -53,6 +62,7 @@ export class Doc {
   #searches: number | undefined;
   /** Those that were searched for; undefined for one that is not there. */
   #known: Map<string, Slot | undefined> | null = null;
+  #places: Places | null = null;
 
   /** The document in `bytes`, which must not change afterwards. Without: an empty one. */
   constructor(bytes: Uint8Array = EMPTY) {
@@ -78,7 +88,7 @@ export class Doc {
       if (fields.size <= WIDE) this.#fields = fields;
       this.#searches = SEARCHES;
     }
-    return this.#fields || this.#searches-- <= 0 ? null : this.#bytes;
+    return this.#fields ? null : this.#bytes;
   }
 
   #slot(key: string): Slot | undefined {
@@ -87,9 +97,16 @@ export class Doc {
     return bytes ? this.#search(bytes, [key]).get(key) : this.#slots.get(key);
   }
 
-  /** Looks for fields in one walk through the bytes. */
+  /** Looks for fields in one walk through the bytes, or where they are known to lie. */
   #search(bytes: Buffer, keys: readonly string[]): ReadonlyMap<string, Slot | undefined> {
     this.#known ??= new Map();
+    if (!this.#places && (this.#searches as number) <= 0) this.#places = placesOf(bytes);
+    if (this.#places) {
+      for (const key of keys)
+        if (!this.#known.has(key)) this.#known.set(key, slotIn(bytes, this.#places, key));
+      return this.#known;
+    }
+    (this.#searches as number)--;
     const found = fieldsAmong(bytes, keys);
     for (const key of keys) this.#known.set(key, found.get(key));
     return this.#known;
@@ -113,7 +130,8 @@ export class Doc {
   set(key: string, value: unknown): void {
     const bytes = this.#searched();
     if (bytes) {
-      const { at, end } = this.#slot(key) ?? { at: bytes.length - 1, end: bytes.length - 1 };
+      const there = this.#slot(key);
+      const { at, end } = there ?? { at: bytes.length - 1, end: bytes.length - 1 };
       const writer = new Writer(bytes.length + 512);
       const start = writer.open();
       writer.copy(bytes, 4, at);
@@ -121,7 +139,11 @@ export class Doc {
       writer.copy(bytes, end, bytes.length - 1);
       writer.close(start);
       this.#bytes = writer.done();
-      this.#fields = null;
+      if (there && this.#places) this.#places = moved(this.#places, key, this.#bytes.length - bytes.length);
+      else {
+        this.#places = null;
+        this.#searches = SEARCHES;
+      }
       this.#known = null;
       return;
     }
@@ -167,9 +189,10 @@ export class Doc {
   copy(): Doc {
     const copy = new Doc(this.#bytes ?? undefined);
     copy.#bytes = this.#bytes;
-    // Of a wide one a few fields are set, most often: the copy begins with searching for them again.
-    if (this.#bytes && this.#searches !== undefined && this.#searches < SEARCHES) {
-      copy.#searches = SEARCHES;
+    // Of a wide one a few fields are set, most often: they are searched for in the copy too.
+    if (this.#bytes && this.#searches !== undefined && (this.#searches < SEARCHES || this.#places)) {
+      copy.#searches = this.#searches;
+      copy.#places = this.#places;
       copy.#known = this.#known && new Map(this.#known);
     } else copy.#fields = this.#fields && new Map(this.#fields);
     return copy;
@@ -192,11 +215,21 @@ export class Doc {
 
   get bytes(): Buffer {
     if (!this.#bytes) {
-      const writer = new Writer();
+      const writer = new Writer(this.#room());
       this.writeTo(writer);
       this.#bytes = writer.done();
     }
     return this.#bytes;
+  }
+
+  /** About how many bytes it has. */
+  #room(): number {
+    let room = 64;
+    for (const { source, at, end, value } of this.#slots.values()) {
+      if (source) room += end - at;
+      else room += value instanceof Doc ? value.bytes.length + 64 : 64;
+    }
+    return room;
   }
 
   /** Neighbours that were not touched are copied in one piece. */
@@ -245,6 +278,32 @@ function fieldsOf(bytes: Buffer, most = Number.POSITIVE_INFINITY): Map<string, S
 const slotAt = (source: Buffer, at: number, from: number, end: number): Slot => {
   return { source, at, from, end, value: UNREAD };
 };
+
+function placesOf(bytes: Buffer): Places {
+  const ordinals = new Map<string, number>();
+  const starts: number[] = [];
+  walk(bytes, (at, from) => {
+    ordinals.set(nameAt(bytes, at + 1, from - 1), starts.length);
+    starts.push(at);
+    return true;
+  });
+  return { ordinals, starts: Int32Array.from([...starts, bytes.length - 1]) };
+}
+
+function slotIn(bytes: Buffer, { ordinals, starts }: Places, key: string): Slot | undefined {
+  const ordinal = ordinals.get(key);
+  if (ordinal === undefined) return undefined;
+  const at = starts[ordinal] as number;
+  return slotAt(bytes, at, bytes.indexOf(0, at + 1) + 1, starts[ordinal + 1] as number);
+}
+
+/** Where the fields lie when that of `key` has become longer by so many bytes. */
+function moved({ ordinals, starts }: Places, key: string, by: number): Places {
+  const first = (ordinals.get(key) as number) + 1;
+  const now = starts.slice();
+  for (let i = first; i < now.length; i++) now[i] = (now[i] as number) + by;
+  return { ordinals, starts: now };
+}
 
 /** The fields of these names. Of two with one name the last, as in `fieldsOf`. */
 function fieldsAmong(bytes: Buffer, keys: readonly string[]): Map<string, Slot> {
