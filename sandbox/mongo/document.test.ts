@@ -113,3 +113,15 @@ test('texts are ordered by code points, as their bytes are', () => {
       expect([a, b, Math.sign(compareValues(a, b))]).toEqual([a, b, byBytes]);
     }
 });
+
+test('a document of some fields has their bytes in its own order', () => {
+  const plain = { _id: 1, name: 'x'.repeat(500), a: [1, { b: 2.5 }], é: null, z: 'last', aa: 0 };
+  const document = new Doc(serialize(plain));
+  const only = (...names: string[]) => document.only(names.map((name) => Buffer.from(name))).bytes;
+  expect(only('z', 'a', 'name')).toEqual(
+    Buffer.from(serialize({ name: plain.name, a: plain.a, z: plain.z })),
+  );
+  expect(only('é', 'nothing')).toEqual(Buffer.from(serialize({ é: null })));
+  expect(only('nothing')).toEqual(Buffer.from(serialize({})));
+  expect(only(...Object.keys(plain))).toEqual(document.bytes);
+});

@@ -206,6 +206,23 @@ export class Doc {
     this.#bytes = null;
   }
 
+  /** A document of those of its fields that have one of these names, in its own order. Their bytes are copied, not decoded. */
+  only(names: readonly Uint8Array[]): Doc {
+    const { bytes } = this;
+    const { runs, size } = runsOf(bytes, names);
+    const only = Buffer.allocUnsafe(size);
+    only.writeInt32LE(size, 0);
+    let to = 4;
+    // Short ones, most often: a loop is quicker than `copy`, which is called.
+    for (let i = 0; i < runs.length; i += 2) {
+      const [from, end] = [runs[i] as number, runs[i + 1] as number];
+      if (end - from > 200) to += bytes.copy(only, to, from, end);
+      else for (let at = from; at < end; at++) only[to++] = bytes[at] as number;
+    }
+    only[to] = 0;
+    return new Doc(only);
+  }
+
   /** True when both have the same bytes there, or neither has the field. A field that was set counts as another. */
   sameField(other: Doc, key: string): boolean {
     const [a, b] = [this.#slots.get(key), other.#slots.get(key)];
@@ -318,27 +335,64 @@ function fieldsAmong(bytes: Buffer, keys: readonly string[]): Map<string, Slot> 
   return found;
 }
 
+/** Where the fields of these names lie, neighbours as one: [at, end, at, end, ...]; and the size of a document of them. */
+function runsOf(bytes: Buffer, names: readonly Uint8Array[]): { runs: number[]; size: number } {
+  const runs: number[] = [];
+  let size = 5;
+  let begun = -1;
+  const close = (end: number) => {
+    if (begun < 0) return;
+    runs.push(begun, end);
+    size += end - begun;
+    begun = -1;
+  };
+  walk(bytes, (at, from) => {
+    if (!isAmong(names, bytes, at + 1, from - at - 2)) close(at);
+    else if (begun < 0) begun = at;
+    return true;
+  });
+  close(bytes.length - 1);
+  return { runs, size };
+}
+
+function isAmong(names: readonly Uint8Array[], bytes: Buffer, from: number, length: number): boolean {
+  for (const name of names) {
+    if (name.length !== length) continue;
+    let same = 0;
+    while (same < length && bytes[from + same] === name[same]) same++;
+    if (same === length) return true;
+  }
+  return false;
+}
+
 /** Whether `name` stands before `end`. Seen from its end: ids that follow each other differ there. */
 function ends(bytes: Buffer, end: number, name: Buffer): boolean {
   for (let i = 1; i <= name.length; i++) if (bytes[end - i] !== name[name.length - i]) return false;
   return true;
 }
 
-function elementsOf(bytes: Buffer): unknown[] {
+/** The elements of the array in [start, stop). Read where it lies: a view of bytes that SQLite read costs 0.7 µs. */
+function elementsOf(bytes: Buffer, start: number, stop: number): unknown[] {
   const elements: unknown[] = [];
-  walk(bytes, (at, from, end) => {
+  const decoded = (at: number, from: number, end: number) => {
     elements.push(decode(bytes, at, from, end));
     return true;
-  });
+  };
+  walk(bytes, decoded, start, stop);
   return elements;
 }
 
-/** Visits the fields, until it is told that it was enough. */
-function walk(bytes: Buffer, visit: (at: number, from: number, end: number) => boolean): void {
-  const last = bytes.length - 1;
-  if (last < 4 || bytes.readInt32LE(0) !== bytes.length || bytes[last] !== 0)
+/** Visits the fields of the document in [start, stop), until it is told that it was enough. */
+function walk(
+  bytes: Buffer,
+  visit: (at: number, from: number, end: number) => boolean,
+  start = 0,
+  stop = bytes.length,
+): void {
+  const last = stop - 1;
+  if (last < start + 4 || bytes.readInt32LE(start) !== stop - start || bytes[last] !== 0)
     throw new Error('not a BSON document');
-  for (let at = 4; at < last; ) {
+  for (let at = start + 4; at < last; ) {
     let from = at + 1;
     // Names are short: quicker than `indexOf`.
     while (bytes[from++] !== 0) if (from > last) break;
@@ -431,7 +485,7 @@ function decode(bytes: Buffer, at: number, from: number, end: number): unknown {
     case TYPE.document:
       return new Doc(bytes.subarray(from, end));
     case TYPE.array:
-      return elementsOf(bytes.subarray(from, end));
+      return elementsOf(bytes, from, end);
     case TYPE.objectId:
       return new ObjectId(bytes.subarray(from, end));
     case TYPE.boolean:

@@ -226,6 +226,11 @@ interface Accumulator {
   end(): unknown;
 }
 
+interface Group {
+  id: unknown;
+  made: (Accumulator & { evaluate: Evaluate })[];
+}
+
 const ACCUMULATORS: Record<string, () => Accumulator> = {
   $sum() {
     let total: unknown = new Int32(0);
@@ -302,14 +307,24 @@ function group(operand: unknown): Stage {
       return [field, make, expression(spec.get(name))];
     });
   return function* (documents) {
-    const groups = new Map<string, { id: unknown; made: Accumulator[] }>();
+    const groups = new Map<string, Group>();
+    const groupOf = (value: unknown): Group => {
+      const name = Buffer.from(encodeValue(value)).toString('latin1');
+      const there = groups.get(name) ?? {
+        id: value,
+        made: fields.map(([, make, evaluate]) => ({ ...make(), evaluate })),
+      };
+      groups.set(name, there);
+      return there;
+    };
+    let last: Group | null = null;
     for (const document of documents) {
       const scope = { root: document, vars: {} };
       const value = id(scope) ?? null;
-      const name = Buffer.from(encodeValue(value)).toString('latin1');
-      const there = groups.get(name) ?? { id: value, made: fields.map(([, make]) => make()) };
-      groups.set(name, there);
-      for (const [i, [, , evaluate]] of fields.entries()) there.made[i]?.add(evaluate(scope));
+      // One group is for all, or the next document is often of the same.
+      const own: Group = last && value === last.id ? last : groupOf(value);
+      for (const { add, evaluate } of own.made) add(evaluate(scope));
+      last = own;
     }
     for (const { id, made } of groups.values())
       yield Doc.of([['_id', id], ...fields.map(([field], i) => [field, made[i]?.end()] as const)]);

@@ -94,6 +94,11 @@ function shower(spec: Doc, all: boolean): Projector {
       : 'exclude';
   if (mode === 'include') tree.set('_id', id ?? 'keep');
   else if (id === 'drop') tree.set('_id', id);
+  const nodes = [...tree.values()];
+  if (mode === 'include' && nodes.every((node) => node === 'keep' || node === 'drop')) {
+    const kept = [...tree].flatMap(([key, node]) => (node === 'keep' ? [Buffer.from(key)] : []));
+    return (document) => document.only(kept);
+  }
   return (document) => apply(document, tree, mode, { root: document, vars: {} }) as Doc;
 }
 
