@@ -2,7 +2,7 @@
 import { BSONRegExp } from 'bson';
 import type { Doc } from './document.ts';
 import { truthy } from './expression.ts';
-import { afterPrefix, encodeField, RANK, rankOf } from './keys.ts';
+import { afterPrefix, encodeField, isNaNValue, RANK, rankOf } from './keys.ts';
 import { isOperators } from './match.ts';
 
 /** What the choice needs to know of an index. */
@@ -30,6 +30,8 @@ export interface Plan<I extends Candidate> {
   repeats: boolean;
   /** True when each range is one key, `from`, which at most one document has. */
   points: boolean;
+  /** True when all that the ranges hold matches the filter: no document need be asked again. */
+  exact: boolean;
 }
 
 /** What a filter says about one field, as far as an index can use it. */
@@ -95,7 +97,7 @@ export function choosePlan<I extends Candidate>(
   const conditions = conditionsOf(filter);
   const wanted = sort && [...sort.entries()].map(([field, way]) => [field, Number(String(way))] as const);
   const plans = indexes
-    .flatMap((index) => planFor(index, conditions, wanted) ?? [])
+    .flatMap((index) => planFor(index, filter, conditions, wanted) ?? [])
     .sort((a, b) => b.score - a.score);
   const [first] = plans;
   // One key each, which one document has at most: there is nothing better.
@@ -119,6 +121,7 @@ type Sort = readonly (readonly [string, number])[];
 
 function planFor<I extends Candidate>(
   index: I,
+  filter: Doc,
   conditions: Map<string, Condition>,
   sort: Sort | undefined,
 ): { plan: Plan<I>; score: number; told: string } | null {
@@ -148,15 +151,21 @@ function planFor<I extends Candidate>(
   const order = mergeable ? sortedBy(index.fields.slice(equal), fixed, sort) : null;
   if (equal === 0 && !ranged && !order) return null;
   const points = index.unique && equal === index.fields.length;
+  const used = index.fields.slice(0, ranged ? equal + 1 : equal).map(([field]) => field);
   ranges.sort((a, b) => Buffer.compare(a.from, b.from));
+  const apart = ranges.filter(
+    ({ from }, i) => i === 0 || Buffer.compare(from, (ranges[i - 1] as Range).from) !== 0,
+  );
   return {
     plan: {
       index,
-      ranges,
+      ranges: apart,
       reverse: order === 'reverse',
       sorted: order !== null,
-      repeats: index.multikey || fixed.size < equal,
+      repeats: index.multikey,
       points,
+      // Of an array two elements may meet two bounds, or one that is not in the range the other one.
+      exact: saysNoMore(filter, used) && !(index.multikey && ranged),
     },
     score: (points ? 100 : 0) + (equal * 10 + (order ? 5 : 0) + (ranged ? 3 : 0) - index.fields.length * 0.1),
     told: index.fields
@@ -166,6 +175,31 @@ function planFor<I extends Candidate>(
       .join('\0'),
   };
 }
+
+/** True when keys of `fields` alone tell whether a document matches. */
+function saysNoMore(filter: Doc, fields: readonly string[]): boolean {
+  return filter.size === fields.length && fields.every((field) => isToldByKeys(filter.get(field)));
+}
+
+/** True when the ranges of keys that are made of a condition hold what meets it, and nothing else. */
+function isToldByKeys(condition: unknown): boolean {
+  if (!isOperators(condition)) return isTold(condition);
+  const operators = condition.keys();
+  const operands = operators.map((operator) => condition.get(operator));
+  if (operators.length === 1 && operators[0] === '$eq') return isTold(operands[0]);
+  if (operators.length === 1 && operators[0] === '$in')
+    return Array.isArray(operands[0]) && operands[0].every(isTold);
+  const above = operators.filter((operator) => operator === '$gt' || operator === '$gte').length;
+  const below = operators.filter((operator) => operator === '$lt' || operator === '$lte').length;
+  const [rank, other = rank] = operands.map(rankOf);
+  if (above + below !== operators.length || above > 1 || below > 1 || rank !== other) return false;
+  // NaN has the lowest key of the numbers, and is below none of them.
+  return operands.every(isTold) && (above === 1 || rank !== RANK.number);
+}
+
+/** True for a value whose key is that of all that equals it, and of nothing else. */
+const isTold = (value: unknown) =>
+  ([RANK.number, RANK.string, RANK.objectId] as number[]).includes(rankOf(value)) && !isNaNValue(value);
 
 function all(prefix: number[]): Range {
   return { from: new Uint8Array(prefix), to: afterPrefix(prefix) };

@@ -4,7 +4,7 @@ import { Doc } from './document.ts';
 import { badValue } from './errors.ts';
 import { compareValues, valuesAt } from './keys.ts';
 import { type Matcher, matcher } from './match.ts';
-import { choosePlan, type Plan } from './plan.ts';
+import { choosePlan, type Plan, type Range } from './plan.ts';
 import type { Collection, Index, Stored } from './store.ts';
 
 export interface Query {
@@ -45,7 +45,10 @@ export function run(collection: Collection, query: Query): Generator<Stored> {
   const plan = planOf(collection, { ...query, sort });
   const backwards = query.sort?.has('$natural') === true && numberOf(query.sort.get('$natural')) < 0;
   return (function* () {
-    let documents = filtered(candidates(collection, plan, order, backwards), matches);
+    const { changes } = collection;
+    // A key that was read before a change may not be the document's any more.
+    const told = () => plan?.exact === true && collection.changes === changes;
+    let documents = filtered(candidates(collection, plan, order, backwards), matches, told);
     if (order && !plan?.sorted) documents = sorted(documents, order, limit > 0 ? skip + limit : 0);
     let passed = 0;
     let given = 0;
@@ -57,29 +60,44 @@ export function run(collection: Collection, query: Query): Generator<Stored> {
   })();
 }
 
-function* candidates(
+function candidates(
   collection: Collection,
   plan: Plan<Index> | null,
   order: Order | undefined,
   backwards: boolean,
 ): Generator<Stored> {
-  if (!plan) {
-    yield* collection.scan(backwards);
-    return;
+  if (!plan) return collection.scan(backwards);
+  const { index, ranges, reverse, points, repeats } = plan;
+  // A generator around another costs as much as the reading itself: there are no more of them than needed.
+  const documents =
+    order && plan.sorted
+      ? merged(ranges.map(part), order)
+      : points
+        ? collection.points(index, ranges)
+        : inTurn(ranges.map(part));
+  return repeats ? once(documents) : documents;
+
+  function part(range: Range): Generator<Stored> {
+    return points ? collection.points(index, [range]) : collection.range(index, range, reverse);
   }
-  const { index, ranges, reverse, points } = plan;
-  const parts = ranges.map(({ from, to }) =>
-    points ? collection.point(index, from) : collection.range(index, from, to, reverse),
-  );
-  const seen = plan.repeats ? new Set<number>() : null;
-  for (const stored of order && plan.sorted ? merged(parts, order) : inTurn(parts)) {
-    if (seen?.has(stored.rid)) continue;
-    seen?.add(stored.rid);
+}
+
+/** Each document the first time only. */
+function* once(documents: Iterable<Stored>): Generator<Stored> {
+  const seen = new Set<number>();
+  for (const stored of documents) {
+    if (seen.has(stored.rid)) continue;
+    seen.add(stored.rid);
     yield stored;
   }
 }
 
-function* inTurn(parts: readonly Generator<Stored>[]): Generator<Stored> {
+function inTurn(parts: readonly Generator<Stored>[]): Generator<Stored> {
+  const [first] = parts;
+  return first && parts.length === 1 ? first : oneByOne(parts);
+}
+
+function* oneByOne(parts: readonly Generator<Stored>[]): Generator<Stored> {
   for (const part of parts) yield* part;
 }
 
@@ -99,8 +117,9 @@ function* merged(parts: readonly Generator<Stored>[], order: Order): Generator<S
   }
 }
 
-function* filtered(documents: Iterable<Stored>, matches: Matcher): Generator<Stored> {
-  for (const stored of documents) if (matches(stored.document)) yield stored;
+/** Those that match; as long as the keys have told so, they are not asked. */
+function* filtered(documents: Iterable<Stored>, matches: Matcher, told: () => boolean): Generator<Stored> {
+  for (const stored of documents) if (told() || matches(stored.document)) yield stored;
 }
 
 export type Order = readonly (readonly [string, 1 | -1])[];

@@ -170,6 +170,8 @@ export class Collection {
   readonly #kept = new Kept();
   /** No document had a higher one. Undefined: not known yet. */
   #lastRid: number | undefined;
+  /** How many changes there were: while it stays the same, so does all that was read. */
+  changes = 0;
 
   constructor(
     readonly sqlite: Database,
@@ -233,6 +235,7 @@ export class Collection {
 
   /** One change of one document, done as a whole or refused as a whole: what could refuse it is looked at before it is written. */
   #change(rid: number, before: Doc | null, after: Doc | null): void {
+    this.changes++;
     if (after) checkSize(after);
     const moves: { index: Index; gone: Uint8Array[]; come: Uint8Array[]; many: boolean }[] = [];
     for (const index of this.indexes) {
@@ -274,6 +277,7 @@ export class Collection {
 
   /** Forgets what was not committed. */
   forget(): void {
+    this.changes++;
     this.#kept.clear();
     this.#lastRid = undefined;
     this.indexes.length = 0;
@@ -306,17 +310,19 @@ export class Collection {
     }
   }
 
-  /** The document whose key in the unique `index` is `key`. A fifth of what a range of one key costs. */
-  *point(index: Index, key: Uint8Array): Generator<Stored> {
-    const row = index.sql.point.get(key) as { rid: number } | null;
-    if (!row) return;
-    this.work.keysExamined++;
-    const stored = this.get(row.rid);
-    if (stored) yield stored;
+  /** The documents with these keys in the unique `index`: each `from` is one. A fifth of what a range of one key costs. */
+  *points(index: Index, keys: readonly Range[]): Generator<Stored> {
+    for (const { from } of keys) {
+      const row = index.sql.point.get(from) as { rid: number } | null;
+      if (!row) continue;
+      this.work.keysExamined++;
+      const stored = this.get(row.rid);
+      if (stored) yield stored;
+    }
   }
 
   /** The documents whose key in `index` lies in [from, to), in the order of the keys (or against it). */
-  *range(index: Index, from: Uint8Array, to: Uint8Array, reverse: boolean): Generator<Stored> {
+  *range(index: Index, { from, to }: Range, reverse: boolean): Generator<Stored> {
     const { sql } = index;
     let [key, rid] = reverse ? [to, -1] : [from, -1];
     // Few are asked for most often, and may be at hand. Many are read together with their keys.
@@ -537,9 +543,10 @@ export class Store {
     }
   }
 
-  /** Runs a command that reads. */
+  /** Runs a command that reads. In the transaction that is open: outside of one each statement takes locks of its own. */
   look<T>(work: () => T): T {
     if (this.#state === 'lost') this.#recover();
+    if (this.#state === 'clean') this.#begin();
     try {
       return work();
     } catch (thrown) {
