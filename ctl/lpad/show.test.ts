@@ -11,6 +11,7 @@ test('JSON as Python writes it: types kept, nothing beyond ASCII, what it cannot
     date: new Date('2026-01-31T10:00:00.250Z'),
     id: new ObjectId(),
     empty: [],
+    names: new Map([['b', ['c']]]),
   };
   expect(pythonJson(value)).toBe(
     [
@@ -21,7 +22,12 @@ test('JSON as Python writes it: types kept, nothing beyond ASCII, what it cannot
       '    "text": "gr\\u00fc\\u00dfe \\ud83d\\ude42",',
       '    "date": "2026-01-31T10:00:00.250000",',
       '    "id": null,',
-      '    "empty": []',
+      '    "empty": [],',
+      '    "names": {',
+      '        "b": [',
+      '            "c"',
+      '        ]',
+      '    }',
       '}',
     ].join('\n'),
   );
@@ -32,7 +38,9 @@ test('a date on the second has no fraction', () => {
 });
 
 test('YAML with sorted keys and floats that stay floats', async () => {
-  expect(await pythonYaml({ b: new Double(1), a: ['x', '2026-01-01T00:00:00'] })).toBe(
-    "a:\n- x\n- '2026-01-01T00:00:00'\nb: 1.0\n",
+  const names = new Map([['z', 1]]);
+  expect(await pythonYaml({ names, b: new Double(1), a: ['x', '2026-01-01T00:00:00'] })).toBe(
+    "a:\n- x\n- '2026-01-01T00:00:00'\nb: 1.0\nnames:\n  z: 1\n",
   );
+  expect(pythonJson({ b: [1, 'x'], a: {}, c: undefined }, 0, 0)).toBe('{"b": [1, "x"], "a": {}}');
 });

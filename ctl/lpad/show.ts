@@ -9,22 +9,47 @@ export function pythonDate(at: Date): string {
   return text.endsWith('.000') ? text.slice(0, -4) : `${text}000`;
 }
 
-/** The value as FireWorks shows it: dates as strings; what JSON cannot say (ObjectIds, bytes) is null. */
-export function shown(value: unknown): unknown {
+/**
+ * JSON with 4 spaces, or on one line, and, as Python has it, nothing beyond ASCII. Dates are strings; what JSON cannot say
+ * (ObjectIds, bytes) is null. A Map of strings is a dictionary: of many names of its own an object takes longer to be made.
+ */
+export function pythonJson(value: unknown, depth = 0, indent = 4): string {
+  const text = jsonOf(value, indent > 0 ? `\n${' '.repeat(indent * depth)}` : '', ' '.repeat(indent));
+  return text.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** `line` is the line break and the spaces before the value's last line, or empty for all on one line. */
+function jsonOf(value: unknown, line: string, indent: string): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value instanceof Date) return `"${pythonDate(value)}"`;
+  if (typeof value !== 'object' || value === null || isInt32(value) || isDouble(value) || isLong(value))
+    return toJson(value);
+  const inner = line === '' ? '' : line + indent;
+  const comma = line === '' ? ', ' : ',';
+  let text = '';
+  const add = (item: string) => {
+    text += (text === '' ? inner : comma + inner) + item;
+  };
+  if (Array.isArray(value)) {
+    for (const element of value) add(jsonOf(element, inner, indent));
+    return text === '' ? '[]' : `[${text}${line}]`;
+  }
+  const entries = value instanceof Map ? value : isDoc(value) ? Object.entries(value) : null;
+  if (entries === null) return 'null';
+  for (const [key, one] of entries)
+    if (one !== undefined) add(`${JSON.stringify(key)}: ${jsonOf(one, inner, indent)}`);
+  return text === '' ? '{}' : `{${text}${line}}`;
+}
+
+/** The value as FireWorks shows it: dates as strings; what JSON cannot say is null. */
+function shown(value: unknown): unknown {
   if (value instanceof Date) return pythonDate(value);
   if (Array.isArray(value)) return value.map(shown);
+  if (value instanceof Map) return shown(Object.fromEntries(value));
   if (isDoc(value))
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shown(inner)]));
   const known = isInt32(value) || isDouble(value) || isLong(value);
   return typeof value === 'object' && value !== null && !known ? null : value;
-}
-
-/** JSON with 4 spaces, or on one line, and, as Python has it, nothing beyond ASCII. */
-export function pythonJson(value: unknown, depth = 0, indent = 4): string {
-  return toJson(shown(value), indent, depth).replace(
-    /[\u0080-\uffff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** YAML with sorted keys, as FireWorks'. A list of one item prints `- item`. */

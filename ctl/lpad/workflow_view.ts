@@ -1,6 +1,6 @@
 /** Workflows as `lpad get_wflows` shows them (`LaunchPad.get_wf_summary_dict`). */
-import type { Document } from 'mongodb';
 import { type Doc, type LaunchPad, numberOf, TYPED } from '../../core/launchpad/index.ts';
+import { documentsAmong, Fields, readOne } from './raw_documents.ts';
 
 export type Level = 'less' | 'more' | 'all' | 'reservations';
 
@@ -15,15 +15,27 @@ interface Part {
 /** Of links the order is told as it is stored, which a JavaScript object with numbers for keys would lose. */
 const LINKS = { links: { $objectToArray: '$links' }, parent_links: { $objectToArray: '$parent_links' } };
 
-const FIELDS: Record<Level, Document> = {
-  less: { state: 1, created_on: 1, name: 1, nodes: 1, _id: 0 },
-  more: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
-  reservations: { state: 1, created_on: 1, name: 1, nodes: 1, updated_on: 1, _id: 0 },
-  all: { fw_states: 0, _id: 0 },
+const WORKFLOW: Record<Exclude<Level, 'all'>, Fields> = {
+  less: new Fields(['state', 'created_on', 'name', 'nodes']),
+  more: new Fields(['state', 'created_on', 'name', 'nodes', 'updated_on']),
+  reservations: new Fields(['state', 'created_on', 'name', 'nodes', 'updated_on']),
 };
+const STATE = new Fields(['fw_id', 'state']);
+const PART = new Fields(['fw_id', 'state', 'name', 'launches']);
+const FOLDER = new Fields(['launch_id', 'launch_dir']);
 
-/** Workflows are gathered until they have this many Fireworks, whose documents are then read together. */
-const FIREWORKS_AT_ONCE = 2000;
+/**
+ * Workflows are gathered until they have so many Fireworks, whose documents are then read together: few at first, so that
+ * both sides have something to do soon, then more, as each command costs the driver 1 ms and more.
+ */
+const FIRST_FIREWORKS = 1000;
+const MOST_FIREWORKS = 4000;
+
+/** So many of these are read while the ones before them are shown. */
+const AHEAD = 2;
+
+/** So many workflows are looked up together. Those of `all` have links. */
+const WORKFLOWS_AT_ONCE = { less: 250, more: 250, reservations: 250, all: 50 };
 
 /** The workflows of the Fireworks `ids`, each by its first node, in that order. */
 export async function* workflowDicts(
@@ -31,7 +43,8 @@ export async function* workflowDicts(
   ids: readonly number[],
   level: Level,
 ): AsyncGenerator<Doc> {
-  for await (const { workflows, parts, launches } of ahead(batches(launchpad, ids, level))) {
+  const batches = ahead(groups(launchpad, ids, level), (workflows) => batchOf(launchpad, workflows, level));
+  for await (const { workflows, parts, launches } of batches) {
     for (const doc of workflows) {
       const own = (doc.nodes as number[]).flatMap((id) => parts.get(id) ?? []);
       own.sort((a, b) => a.fwId - b.fwId);
@@ -47,51 +60,68 @@ interface Batch {
   launches: Map<number, Doc>;
 }
 
-async function* batches(launchpad: LaunchPad, ids: readonly number[], level: Level): AsyncGenerator<Batch> {
-  const complete = async (workflows: Doc[]): Promise<Batch> => {
-    const nodes = workflows.flatMap((doc) => doc.nodes as number[]);
-    const parts = await partsOf(launchpad, nodes, level);
-    const launchIds = [...parts.values()].flatMap(({ launches }) => launches);
-    return { workflows, parts, launches: await launchesOf(launchpad, launchIds, level) };
-  };
-  const CHUNK = level === 'all' ? 50 : 200;
-  for (let i = 0; i < ids.length; i += CHUNK) {
-    const part = ids.slice(i, i + CHUNK);
+async function batchOf(launchpad: LaunchPad, workflows: Doc[], level: Level): Promise<Batch> {
+  const nodes = workflows.flatMap((doc) => doc.nodes as number[]);
+  const parts = await partsOf(launchpad, nodes, level);
+  const launchIds = nodes.flatMap((id) => parts.get(id)?.launches ?? []);
+  return { workflows, parts, launches: await launchesOf(launchpad, launchIds, level) };
+}
+
+/** The documents of the workflows, so many together as are looked up together. */
+async function* groups(launchpad: LaunchPad, ids: readonly number[], level: Level): AsyncGenerator<Doc[]> {
+  const chunk = WORKFLOWS_AT_ONCE[level];
+  let most = FIRST_FIREWORKS;
+  let waiting: Doc[] = [];
+  let fireworks = 0;
+  for (let i = 0; i < ids.length; i += chunk) {
+    const part = ids.slice(i, i + chunk);
     const byNode = new Map<number, Doc>();
-    const stages = [
-      { $match: { nodes: { $in: part } } },
-      { $project: FIELDS[level] },
-      ...(level === 'all' ? [{ $set: LINKS }] : []),
-    ];
-    for await (const doc of launchpad.workflows.aggregate(stages, { ...TYPED, batchSize: CHUNK })) {
+    for await (const doc of workflowsOf(launchpad, part, level)) {
       doc.nodes = (doc.nodes as unknown[]).map(numberOf);
-      byNode.set(doc.nodes[0] as number, doc);
+      byNode.set((doc.nodes as number[])[0] as number, doc);
     }
-    let waiting: Doc[] = [];
-    let fireworks = 0;
     for (const id of part) {
       const doc = byNode.get(id);
       if (!doc) continue;
       waiting.push(doc);
       fireworks += (doc.nodes as number[]).length;
-      if (fireworks < FIREWORKS_AT_ONCE) continue;
-      yield await complete(waiting);
+      if (fireworks < most) continue;
+      yield waiting;
       [waiting, fireworks] = [[], 0];
+      most = Math.min(most * 2, MOST_FIREWORKS);
     }
-    if (waiting.length > 0) yield await complete(waiting);
   }
+  if (waiting.length > 0) yield waiting;
 }
 
-/** The same, the next one being asked for while one is used: the LaunchPad works while this side prints. */
-async function* ahead<T>(items: AsyncIterator<T>): AsyncGenerator<T> {
-  for (let next = items.next(); ; ) {
-    const { done, value } = await next;
-    if (done) return;
-    next = items.next();
-    // It is heard when its turn comes.
-    next.catch(() => {});
-    yield value;
+async function* workflowsOf(
+  { workflows }: LaunchPad,
+  nodes: readonly number[],
+  level: Level,
+): AsyncGenerator<Doc> {
+  const filter = { nodes: { $in: nodes } };
+  const batchSize = nodes.length;
+  if (level === 'all') {
+    const stages = [{ $match: filter }, { $project: { fw_states: 0, _id: 0 } }, { $set: LINKS }];
+    yield* workflows.aggregate(stages, { ...TYPED, batchSize });
+    return;
   }
+  const fields = WORKFLOW[level];
+  const { projection } = fields;
+  for await (const bytes of workflows.find(filter, { projection, batchSize, raw: true }))
+    yield readOne(bytes as unknown as Uint8Array, fields);
+}
+
+/** What `work` makes of the items, in their order. It is begun for the next ones while one is used: the LaunchPad works while this side prints. */
+async function* ahead<T, R>(items: AsyncIterable<T>, work: (item: T) => Promise<R>): AsyncGenerator<R> {
+  const begun: Promise<R>[] = [];
+  for await (const item of items) {
+    const result = work(item);
+    // A failure is heard when its turn comes.
+    result.catch(() => {});
+    if (begun.push(result) > AHEAD) yield await (begun.shift() as Promise<R>);
+  }
+  for (const result of begun) yield await result;
 }
 
 async function partsOf(
@@ -99,14 +129,19 @@ async function partsOf(
   nodes: readonly number[],
   level: Level,
 ): Promise<Map<number, Part>> {
-  const fields = level === 'less' ? ['fw_id', 'state'] : ['fw_id', 'state', 'name', 'launches'];
+  const fields = level === 'less' ? STATE : PART;
   const parts = new Map<number, Part>();
-  for (let i = 0; i < nodes.length; i += FIREWORKS_AT_ONCE) {
-    const query = { fw_id: { $in: nodes.slice(i, i + FIREWORKS_AT_ONCE) } };
-    for (const [id, state, name, own] of await rows(launchpad.fireworks, query, fields)) {
-      const fwId = numberOf(id);
-      const launches = ((own ?? []) as unknown[]).map(numberOf);
-      parts.set(fwId, { fwId, state: String(state), label: `${name}--${fwId}`, launches });
+  for (let i = 0; i < nodes.length; i += MOST_FIREWORKS) {
+    const some = nodes.slice(i, i + MOST_FIREWORKS);
+    for (const doc of await documentsAmong(launchpad.fireworks, 'fw_id', some, fields)) {
+      const fwId = numberOf(doc.fw_id);
+      const launches = ((doc.launches ?? []) as unknown[]).map(numberOf);
+      parts.set(fwId, {
+        fwId,
+        state: String(doc.state ?? null),
+        label: `${doc.name ?? null}--${fwId}`,
+        launches,
+      });
     }
   }
   return parts;
@@ -119,33 +154,20 @@ async function launchesOf(
 ): Promise<Map<number, Doc>> {
   const found = new Map<number, Doc>();
   if (level === 'less') return found;
-  for (let i = 0; i < ids.length; i += FIREWORKS_AT_ONCE) {
-    const query = { launch_id: { $in: ids.slice(i, i + FIREWORKS_AT_ONCE) } };
+  for (let i = 0; i < ids.length; i += MOST_FIREWORKS) {
+    const some = ids.slice(i, i + MOST_FIREWORKS);
     if (level === 'reservations') {
       const projection = { launch_id: 1, launch_dir: 1, 'state_history.reservation_id': 1 };
-      for await (const launch of launchpad.launches.find(query, { projection, ...TYPED }))
+      for await (const launch of launchpad.launches.find(
+        { launch_id: { $in: some } },
+        { projection, ...TYPED },
+      ))
         found.set(numberOf(launch.launch_id), launch);
     } else
-      for (const [id, launch_dir] of await rows(launchpad.launches, query, ['launch_id', 'launch_dir']))
-        found.set(numberOf(id), { launch_dir });
+      for (const launch of await documentsAmong(launchpad.launches, 'launch_id', some, FOLDER))
+        found.set(numberOf(launch.launch_id), launch);
   }
   return found;
-}
-
-/**
- * A few short fields of many documents, missing ones as null. They come as one document of columns: as many documents, with
- * the names of their fields in each, take three times as long to read.
- */
-async function rows(
-  collection: LaunchPad['fireworks'],
-  query: Document,
-  fields: readonly string[],
-): Promise<unknown[][]> {
-  const column = (field: string) => ({ $push: { $ifNull: [`$${field}`, null] } });
-  const group = { _id: null, ...Object.fromEntries(fields.map((field) => [field, column(field)])) };
-  const [found] = await collection.aggregate([{ $match: query }, { $group: group }]).toArray();
-  const columns = fields.map((field) => (found?.[field] ?? []) as unknown[]);
-  return (columns[0] as unknown[]).map((_, i) => columns.map((values) => values[i]));
 }
 
 /** One summary. The order of the keys is the stored document's, then what is worked out, as FireWorks prints them. */
@@ -167,12 +189,12 @@ export function workflowDict(
     [...part.launches]
       .sort((a, b) => a - b)
       .flatMap((id): Doc[] => (launches.has(id) ? [launches.get(id) as Doc] : []));
-  const each = (value: (part: Part) => unknown) =>
-    Object.fromEntries(parts.map((part) => [part.label, value(part)]));
+  // Names that no other workflow has: an object of them takes longer to be made than all the rest.
+  const each = (value: (part: Part) => unknown) => new Map(parts.map((part) => [part.label, value(part)]));
   if (level === 'all') {
     const labels = new Map(parts.map(({ fwId, label }) => [fwId, label]));
     const named = (links: unknown) =>
-      Object.fromEntries(
+      new Map(
         ((links ?? []) as { k: string; v: unknown[] }[]).map(({ k, v }) => [
           labels.get(Number(k)) ?? k,
           v.map((other) => labels.get(numberOf(other)) ?? String(other)),
@@ -183,6 +205,6 @@ export function workflowDict(
   }
   summary.states = each(({ state }) => state);
   if (level === 'reservations') summary.launches = each(launchesBy);
-  else summary.launch_dirs = each((part) => launchesBy(part).map((launch: Doc) => launch.launch_dir));
+  else summary.launch_dirs = each((part) => launchesBy(part).map((launch) => launch.launch_dir ?? null));
   return summary;
 }
