@@ -3,6 +3,6 @@ import { startGcp } from '../sandbox/gcp/index.ts';
 
 if (import.meta.main) {
   const [dir = ''] = process.argv.slice(2);
-  const { env } = await startGcp({ dir, fireworker: ['false'], launchpadFile: '' });
+  const { env } = await startGcp({ dir, fireworker: ['false'], launchpadFile: '', md5: false });
   process.stdout.write(`${env.STORAGE_EMULATOR_HOST}\n`);
 }

@@ -1,8 +1,7 @@
 /** One object under a second name, copied by the server itself. */
 import { parsed } from './google_storage.ts';
 import { OBJECT_FIELDS, type ObjectResource, objectOf, type StorageObject } from './object.ts';
-import { onlyOn, type UploadOptions } from './upload.ts';
-import type { Wire } from './wire.ts';
+import { onlyOn, type UploadOptions, type Wire } from './wire.ts';
 
 const MARK = 'borealis-copy-of';
 

@@ -15,6 +15,13 @@ export interface StorageObject {
   metadata: Record<string, string>;
 }
 
+/** What is said of an object when it is stored. */
+export interface Said {
+  name: string;
+  contentType: string;
+  metadata?: Record<string, string>;
+}
+
 /** An object as the API tells of it: numbers beyond 32 bits are text. */
 export interface ObjectResource {
   name: string;

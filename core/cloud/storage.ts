@@ -21,8 +21,16 @@ import { OBJECT_FIELDS, type ObjectResource, objectOf, type StorageObject } from
 import { onTop, type Run, runMetadata, StoredByNewerRun } from './overwrite.ts';
 import { StorageApi } from './storage_api.ts';
 import { planTree, treeEntries } from './tree.ts';
-import { mismatchOf, onlyOn, type UploadOptions, upload } from './upload.ts';
-import { Mismatch, type TransferOptions, type Wire, wholeAgain } from './wire.ts';
+import { upload } from './upload.ts';
+import {
+  Mismatch,
+  mismatchOf,
+  onlyOn,
+  type TransferOptions,
+  type UploadOptions,
+  type Wire,
+  wholeAgain,
+} from './wire.ts';
 
 export { parseStoragePath, type StorageObject } from './object.ts';
 export type { TransferOptions } from './wire.ts';
@@ -38,7 +46,7 @@ const PASSING: RetryPolicy = {
 const AT_ONCE = 32;
 const MIB = 1024 * 1024;
 const PIECE_BYTES = 4 * MIB;
-const STORE_PIECE_BYTES = 8 * MIB;
+const STORE_PIECE_BYTES = 64 * MIB;
 /** Under way at once in all transfers of a worker: what its memory grows by. */
 const MOST_BYTES = 64 * MIB;
 const MOST_KNOWN_FOLDERS = 100_000;

@@ -11,6 +11,7 @@
  * https://cloud.google.com/storage/docs/json_api/v1
  */
 import type { GoogleStorage } from './google_storage.ts';
+import { type LongAnswer, LongBodies, type LongRequest } from './long_body.ts';
 
 /** A request that was answered, and refused. */
 export class Refusal extends Error {
@@ -36,8 +37,12 @@ export interface Request {
   signal?: AbortSignal;
 }
 
+/** On its way, but not there: as much as the kernel and what lies between take in before the server reads it. */
+const ON_THE_WAY_BYTES = 4 * 1024 * 1024;
+
 export class StorageApi {
   readonly #base: URL;
+  readonly #long = new LongBodies();
 
   constructor(readonly google: GoogleStorage) {
     this.#base = google.endpoint ?? new URL('https://storage.googleapis.com');
@@ -48,25 +53,18 @@ export class StorageApi {
    * Refusal, what `signal` was aborted with, or what went wrong on the way; a connection that hangs is given up.
    */
   async ask<T>(request: Request, read: (response: Response) => Promise<T>): Promise<T> {
-    const { signal, body, expects } = request;
-    signal?.throwIfAborted();
-    const stop = new AbortController();
-    const late = setTimeout(
-      () => stop.abort(new Error('Cloud Storage timed out: no answer')),
-      this.google.patienceMs((body?.length ?? 0) + (expects ?? 0)),
-    );
-    const onAbort = () => stop.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
+    const { body, expects } = request;
+    const bytes = (body?.length ?? 0) + (expects ?? 0);
+    return await this.#whileHeard(bytes, request.signal, async (signal) => {
       const response = await fetch(this.#url(request), {
         method: request.method ?? 'GET',
         headers: {
           ...(expects !== undefined && { 'accept-encoding': 'gzip' }),
-          ...(await this.google.authorization(stop.signal)),
+          ...(await this.google.authorization(signal)),
           ...request.headers,
         },
         body,
-        signal: stop.signal,
+        signal,
         // 308 is how a resumable upload says "go on".
         redirect: 'manual',
         // The checksum of a packed object is that of its packed bytes.
@@ -74,6 +72,35 @@ export class StorageApi {
       });
       if (response.status >= 400) throw new Refusal(response.status, await response.text());
       return await read(response);
+    });
+  }
+
+  /** Puts what is read meanwhile, however long it is: given up when nothing of it goes any more. Throws as `ask`. */
+  async put(request: Omit<LongRequest, 'signal' | 'onProgress'>, signal?: AbortSignal): Promise<LongAnswer> {
+    return await this.#whileHeard(ON_THE_WAY_BYTES, signal, async (stop, onProgress) => {
+      const headers = { ...(await this.google.authorization(stop)), ...request.headers };
+      const answer = await this.#long.put({ ...request, headers, signal: stop, onProgress });
+      if (answer.status >= 400) throw new Refusal(answer.status, answer.text);
+      return answer;
+    });
+  }
+
+  /** Does `work`, which is aborted with `signal`, or when it takes longer than so many bytes since there was progress. */
+  async #whileHeard<T>(
+    bytes: number,
+    signal: AbortSignal | undefined,
+    work: (stop: AbortSignal, onProgress: () => void) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const stop = new AbortController();
+    const late = setTimeout(
+      () => stop.abort(new Error('Cloud Storage timed out: no answer')),
+      this.google.patienceMs(bytes),
+    );
+    const onAbort = () => stop.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await work(stop.signal, () => void late.refresh());
     } catch (thrown) {
       throw stop.signal.aborted ? stop.signal.reason : thrown;
     } finally {
@@ -84,17 +111,7 @@ export class StorageApi {
 
   /** The answer as JSON. */
   async json<T>(request: Request): Promise<T> {
-    return await this.ask(request, async (response) => {
-      const text = await response.text();
-      try {
-        return JSON.parse(text) as T;
-      } catch (thrown) {
-        // Passing: no server says such things, but what stands between may break them.
-        throw new Error(`Cloud Storage's connection spoilt an answer: ${text.slice(0, 100)}`, {
-          cause: thrown,
-        });
-      }
-    });
+    return await this.ask(request, async (response) => parsedText<T>(await response.text()));
   }
 
   #url({ path, query = {} }: Request): URL {
@@ -102,5 +119,15 @@ export class StorageApi {
     for (const [key, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.set(key, String(value));
     return url;
+  }
+}
+
+/** An answer as JSON. */
+export function parsedText<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (thrown) {
+    // Passing: no server says such things, but what stands between may break them.
+    throw new Error(`Cloud Storage's connection spoilt an answer: ${text.slice(0, 100)}`, { cause: thrown });
   }
 }

@@ -1,5 +1,6 @@
 /** What every transfer goes by. */
 import type { RetryPolicy } from '../retry.ts';
+import { answerOf, statusOf } from './api_error.ts';
 import type { GoogleStorage } from './google_storage.ts';
 import type { ByteBudget } from './in_flight.ts';
 import type { StorageApi } from './storage_api.ts';
@@ -13,7 +14,7 @@ export interface Wire {
   budget: ByteBudget;
   /** An object that is larger goes in pieces, each of which is held in memory once. Those that are fetched have this size. */
   pieceBytes: number;
-  /** Those that are stored: one after the other, each with a pause for the answer. A multiple of 256 KiB. */
+  /** Those that are stored: one after the other, each with a pause for the answer, none of them held. A multiple of 256 KiB. */
   storePieceBytes: number;
   /** Does `work`, and does it again after failures that pass. */
   again<T>(work: () => Promise<T>, o: TransferOptions): Promise<T>;
@@ -29,6 +30,17 @@ export interface TransferOptions {
   onBytes?: (bytes: number) => void;
 }
 
+export interface UploadOptions extends TransferOptions {
+  /** Store only when the object has this generation, '0': is not there. Else it is refused with 412. */
+  generation?: string;
+  metadata?: Record<string, string>;
+}
+
+/** The condition of a write, as Google's client takes it. */
+export function onlyOn(generation: string | undefined): { ifGenerationMatch?: number } {
+  return generation === undefined ? {} : { ifGenerationMatch: Number(generation) };
+}
+
 /** Bytes that are not what they should be, though they all came. */
 export class Mismatch extends Error {
   override readonly name = 'Mismatch';
@@ -37,6 +49,13 @@ export class Mismatch extends Error {
 /** The server forgot an upload that was under way. */
 export class SessionLost extends Error {
   override readonly name = 'SessionLost';
+}
+
+/** Throws a refusal of bytes as what it is: they were spoilt on the way. */
+export function mismatchOf(thrown: unknown): never {
+  if (statusOf(thrown) === 400 && /CRC32C|MD5|hash/i.test(answerOf(thrown).message))
+    throw new Mismatch('the server got other bytes', { cause: thrown });
+  throw thrown;
 }
 
 /** A broken transfer is whole the next time; what is stored broken stays so. */

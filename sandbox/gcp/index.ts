@@ -27,6 +27,8 @@ export interface GcpOptions {
   preemptionMs?: number;
   maintenanceMs?: number;
   runSecondMs?: number;
+  /** False: stored objects have no MD5, but CRC32C alone. */
+  md5?: boolean;
   /** Told of every request to one of Google's APIs: `POST /compute/v1/projects/...`. */
   onCall?: (call: string, request: Request) => void;
 }
@@ -87,7 +89,7 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
     faults,
     origin,
   );
-  const storage = new Storage(join(dir, 'storage'), project, origin);
+  const storage = new Storage(join(dir, 'storage'), project, origin, o.md5);
   const logging = new Logging(join(dir, 'logs'));
   const secrets = new Secrets(project);
   const router = new Router();

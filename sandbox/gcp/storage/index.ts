@@ -12,8 +12,9 @@ export class Storage {
     dir: string,
     readonly project: string,
     readonly origin: () => string,
+    md5 = true,
   ) {
-    this.objects = new Objects(dir);
+    this.objects = new Objects(dir, md5);
   }
 
   routes(router: Router): void {

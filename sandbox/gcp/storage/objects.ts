@@ -3,9 +3,9 @@
  * object name can lead out of the folder.
  */
 import { Database } from 'bun:sqlite';
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { ApiError, badRequest, conditionNotMet, notFound } from '../http.ts';
@@ -18,7 +18,7 @@ export interface StoredObject {
   size: number;
   /** base64 of 4 bytes, big-endian. */
   crc32c: string;
-  /** base64; composed objects have none. */
+  /** base64; composed objects have none, and where none is computed no object has. */
   md5: string | null;
   generation: number;
   metageneration: number;
@@ -91,7 +91,11 @@ export class Objects {
   readonly #blobs: string;
   #generation: number;
 
-  constructor(dir: string) {
+  constructor(
+    dir: string,
+    /** False: objects have no MD5, as those that are composed have none at Google. It costs most of what receiving costs. */
+    readonly md5 = true,
+  ) {
     this.#blobs = join(dir, 'blobs');
     mkdirSync(this.#blobs, { recursive: true });
     this.#sqlite = new Database(join(dir, 'objects.sqlite'), { create: true, strict: true });
@@ -238,27 +242,33 @@ export class Objects {
     await rm(this.path(object.blob), { force: true });
   }
 
+  /** Checksums of what is to come. */
+  sums(): Checksums {
+    return new Checksums(this.md5);
+  }
+
   /** Writes a stream to a file, with its checksums, never holding more than a piece of it. */
   async receive(stream: AsyncIterable<Uint8Array>): Promise<Bytes> {
     const blob = crypto.randomUUID();
-    const sums = new Checksums();
+    const sums = this.sums();
     const held: Uint8Array[] = [];
-    let file: FileHandle | null = null;
+    let file: number | null = null;
     try {
       for await (const chunk of stream) {
         sums.update(chunk);
         held.push(chunk);
         // A small one is written at once: each step on the disk costs as much as its bytes.
         if (sums.size <= SMALL) continue;
-        file ??= await open(this.path(blob), 'w');
-        for (const one of held.splice(0)) await file.write(one);
+        file ??= openSync(this.path(blob), 'w');
+        for (const one of held.splice(0)) writeAll(file, one, null);
       }
-      if (!file) await writeFile(this.path(blob), Buffer.concat(held));
+      if (file === null)
+        writeFileSync(this.path(blob), held.length === 1 ? (held[0] ?? '') : Buffer.concat(held));
     } catch (thrown) {
       await rm(this.path(blob), { force: true });
       throw thrown;
     } finally {
-      await file?.close();
+      if (file !== null) closeSync(file);
     }
     return { blob, ...sums.end() };
   }
@@ -292,20 +302,39 @@ export function checkConditions(
     throw reading ? new ApiError(304, 'notModified', '') : conditionNotMet(message);
 }
 
+/** Writes all of a chunk, at once: by the pool of threads the same bytes take four times as long (1.3 GB/s for 5.5). */
+export function writeAll(file: number, chunk: Uint8Array, at: number | null): void {
+  for (let done = 0; done < chunk.byteLength; )
+    done += writeSync(file, chunk, done, chunk.byteLength - done, at === null ? null : at + done);
+}
+
 /** Checksums of what comes in pieces. */
 export class Checksums {
-  readonly #md5 = createHash('md5');
+  #md5: Hash | null;
   #crc = 0;
   size = 0;
 
+  constructor(md5: boolean) {
+    this.#md5 = md5 ? createHash('md5') : null;
+  }
+
   update(chunk: Uint8Array): void {
-    this.#md5.update(chunk);
+    this.#md5?.update(chunk);
     this.#crc = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), this.#crc);
     this.size += chunk.byteLength;
   }
 
+  /** The same, to go on from here once more. */
+  copy(): Checksums {
+    const copy = new Checksums(false);
+    copy.#md5 = this.#md5?.copy() ?? null;
+    copy.#crc = this.#crc;
+    copy.size = this.size;
+    return copy;
+  }
+
   end(): Pick<StoredObject, 'size' | 'crc32c' | 'md5'> {
-    return { size: this.size, crc32c: crcText(this.#crc), md5: this.#md5.digest('base64') };
+    return { size: this.size, crc32c: crcText(this.#crc), md5: this.#md5?.digest('base64') ?? null };
   }
 }
 

@@ -1,5 +1,6 @@
 /** The three ways of uploading: media, multipart, resumable. https://cloud.google.com/storage/docs/uploads-downloads */
-import { open, rm } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import {
   ApiError,
   badRequest,
@@ -10,7 +11,14 @@ import {
   notFound,
   type Router,
 } from '../http.ts';
-import { type Bytes, Checksums, type Objects, type Preconditions, type StoredObject } from './objects.ts';
+import {
+  type Bytes,
+  type Checksums,
+  type Objects,
+  type Preconditions,
+  type StoredObject,
+  writeAll,
+} from './objects.ts';
 import { preconditions, resourceOf } from './resources.ts';
 
 /** Google keeps the bytes of an unfinished upload in multiples of this. */
@@ -25,9 +33,10 @@ interface Session {
   /** Bytes so far, in this file. */
   path: string;
   received: number;
-  /** Of the whole quanta among them; what came after is held, for it may have to come again. */
+  /** Of all of them. */
   sums: Checksums;
-  rest: Uint8Array;
+  /** Of the whole quanta among them: what came after may have to come again. */
+  kept: Checksums;
   finished: StoredObject | null;
 }
 
@@ -113,7 +122,8 @@ export class Uploads {
     this.objects.check(bucket, name, preconditions(query));
     const type = request.headers.get('x-upload-content-type');
     const path = this.objects.path(`${id}.part`);
-    await (await open(path, 'w')).close();
+    closeSync(openSync(path, 'w'));
+    const sums = this.objects.sums();
     this.#sessions.set(id, {
       id,
       bucket,
@@ -122,8 +132,8 @@ export class Uploads {
       wanted: preconditions(query),
       path,
       received: 0,
-      sums: new Checksums(),
-      rest: NOTHING,
+      sums,
+      kept: sums.copy(),
       finished: null,
     });
     const location = `${this.origin()}/upload/storage/v1/b/${encodeURIComponent(bucket)}/o?uploadType=resumable&name=${encodeURIComponent(name)}&upload_id=${id}`;
@@ -158,14 +168,14 @@ export class Uploads {
 
   /** What has come when a connection breaks is kept, in whole quanta. */
   async #append(session: Session, body: AsyncIterable<Uint8Array>, start: number): Promise<void> {
-    const file = await open(session.path, 'r+');
+    const file = openSync(session.path, 'r+');
     let whole = false;
     try {
       let at = start;
       for await (const chunk of body) {
         // What arrived before the connection broke is sent again by some clients: it is skipped.
         const skip = Math.max(0, Math.min(chunk.byteLength, session.received - at));
-        await file.write(chunk, skip, chunk.byteLength - skip, at + skip);
+        writeAll(file, chunk.subarray(skip), at + skip);
         sum(session, chunk.subarray(skip));
         at += chunk.byteLength;
         session.received = Math.max(session.received, at);
@@ -173,12 +183,11 @@ export class Uploads {
       whole = true;
     } finally {
       if (!whole) keepWholeQuanta(session);
-      await file.close();
+      closeSync(file);
     }
   }
 
   async #finish(session: Session, headers: Headers): Promise<Response> {
-    session.sums.update(session.rest);
     const blob = await this.objects.adopt(session.path, session.sums);
     const meta = { ...session.meta, ...hashesIn(headers) };
     try {
@@ -201,23 +210,18 @@ export class Uploads {
   }
 }
 
-const NOTHING = new Uint8Array();
-
 function sum(session: Session, bytes: Uint8Array): void {
-  const { rest, sums } = session;
-  const over = (rest.length + bytes.length) % QUANTUM;
-  if (over === rest.length + bytes.length) {
-    session.rest = Buffer.concat([rest, bytes]);
-    return;
+  for (let at = 0; at < bytes.length; ) {
+    const part = bytes.subarray(at, at + QUANTUM - (session.sums.size % QUANTUM));
+    session.sums.update(part);
+    if (session.sums.size % QUANTUM === 0) session.kept = session.sums.copy();
+    at += part.length;
   }
-  sums.update(rest);
-  sums.update(bytes.subarray(0, bytes.length - over));
-  session.rest = bytes.slice(bytes.length - over);
 }
 
 function keepWholeQuanta(session: Session): void {
+  session.sums = session.kept.copy();
   session.received = session.sums.size;
-  session.rest = NOTHING;
 }
 
 /** 308 with what has arrived; no Range header means nothing. */
