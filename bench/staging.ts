@@ -1,7 +1,12 @@
-/** Staging of DockerTasks: ours against borealis's Python CloudStorage, on the same server. */
+/**
+ * Staging of DockerTasks: ours against borealis's Python CloudStorage, on the same server. What they store and fetch lies in memory,
+ * for the disk's writing of one side's bytes would slow the other; and the server does as little as it can, for the real one takes
+ * nothing of the worker's machine: objects have no MD5 (both clients check CRC32C), and one large file that goes up is checked and
+ * forgotten (storage_sink.ts).
+ */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, open, rm, statfs, writeFile } from 'node:fs/promises';
+import { freemem, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Storage } from '../core/cloud/storage.ts';
 import { silent } from '../core/log.ts';
@@ -18,6 +23,10 @@ interface Load {
   unit: string;
   /** What is transferred, in the unit's things. */
   amount: number;
+  /** Of one copy. */
+  bytes: number;
+  /** What goes up is checked and forgotten by the server. */
+  forgotten?: boolean;
   /** Takes minutes on a busy machine. */
   onRequest?: boolean;
   fill(folder: string): Promise<void>;
@@ -31,6 +40,7 @@ const LOADS: Load[] = [
     about: '1,000 files of 10 kB in 10 folders',
     unit: 'files/s',
     amount: 1000,
+    bytes: 1000 * 10_000,
     async fill(folder) {
       for (let i = 0; i < 1000; i++) {
         await mkdir(join(folder, String(i % 10)), { recursive: true });
@@ -44,6 +54,8 @@ const LOADS: Load[] = [
     onRequest: true,
     unit: 'MB/s',
     amount: 1000,
+    bytes: 1000 * MB,
+    forgotten: true,
     async fill(folder) {
       await using file = await open(join(folder, 'large'), 'w');
       for (let i = 0; i < 100; i++) await file.write(Buffer.alloc(10 * MB, `piece ${i}`));
@@ -63,9 +75,18 @@ async function peerPackage(): Promise<string | null> {
   return folder;
 }
 
-/** What was written before is on the disk: else the kernel's writing of it slows whoever comes next. */
-async function quietDisk(): Promise<void> {
-  await Bun.spawn(['sync'], { stdio: ['ignore', 'ignore', 'inherit'] }).exited;
+const MEMORY = '/dev/shm';
+
+/** A folder in memory; on the disk where there is no room: four copies, and as much to work with. */
+async function newFolder(bytes: number): Promise<string> {
+  const free = await statfs(MEMORY).then(
+    ({ bavail, bsize }) => Math.min(bavail * bsize, freemem()),
+    () => 0,
+  );
+  const inMemory = free > 8 * bytes;
+  if (!inMemory)
+    console.error(`bench: no room for ${(8 * bytes) / MB} MB in ${MEMORY}: the disk is measured with it`);
+  return await mkdtemp(join(inMemory ? MEMORY : tmpdir(), 'staging-bench-'));
 }
 
 function staging(load: Load, way: 'up' | 'down'): Bench {
@@ -76,11 +97,11 @@ function staging(load: Load, way: 'up' | 'down'): Bench {
     repeats: 3,
     onRequest: load.onRequest,
     async open() {
-      const dir = await mkdtemp(join(tmpdir(), 'staging-bench-'));
-      const server = Bun.spawn(
-        [process.execPath, resolve(import.meta.dir, 'storage_server.ts'), join(dir, 'server')],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
+      const dir = await newFolder(load.bytes);
+      const program = load.forgotten && way === 'up' ? 'storage_sink.ts' : 'storage_server.ts';
+      const server = Bun.spawn([process.execPath, resolve(import.meta.dir, program), join(dir, 'server')], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       const { value } = await server.stdout.getReader().read();
       const address = new TextDecoder().decode(value).trim();
       const source = join(dir, 'source');
@@ -104,7 +125,6 @@ function staging(load: Load, way: 'up' | 'down'): Bench {
           log: silent,
         });
         for (const { local } of task.outputs) await load.fill(local);
-        await quietDisk();
         const start = performance.now();
         if (way === 'down') await task.fetchInputs(storage(), new AbortController().signal);
         else await task.store(storage(), task.outputs);
@@ -114,7 +134,6 @@ function staging(load: Load, way: 'up' | 'down'): Bench {
       async function peer(): Promise<number> {
         const prefix = way === 'up' ? `sandbox/peer-${run++}` : 'sandbox/stored';
         const folder = way === 'up' ? source : join(dir, 'back');
-        await quietDisk();
         const child = Bun.spawn(
           [python as string, resolve(import.meta.dir, 'peer_staging.py'), way, folder, prefix],
           {
