@@ -1,10 +1,11 @@
 /** A file as it is sent: block by block, and summed on the way. */
-import type { FileHandle } from 'node:fs/promises';
+import { read, readSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { BorealisError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
 
 export interface Source {
-  file: FileHandle;
+  fd: number;
   path: string;
   size: number;
 }
@@ -36,19 +37,19 @@ export class PieceReader {
   async *blocks(from: number, to: number): AsyncGenerator<Uint8Array, void, undefined> {
     const length = Math.min(BLOCK_BYTES, to - from);
     let [block, other] = [Buffer.allocUnsafeSlow(length), Buffer.allocUnsafeSlow(length)];
-    const read = async (at: number) => {
+    const next = async (at: number) => {
       const into = block.subarray(0, Math.min(BLOCK_BYTES, to - at));
       await readAll(this.source, into, at);
       return into;
     };
-    let reading: Promise<Uint8Array> | null = read(from);
+    let reading: Promise<Uint8Array> | null = next(from);
     try {
       for (let at = from; reading; ) {
         const bytes: Uint8Array = await reading;
         [block, other] = [other, block];
         this.#sum(bytes, at);
         at += bytes.length;
-        reading = at < to ? read(at) : null;
+        reading = at < to ? next(at) : null;
         yield bytes;
       }
     } finally {
@@ -73,15 +74,24 @@ export class PieceReader {
   }
 }
 
+const readByThread = promisify(read);
+
 /** Fills `into` with what is in the file from `at` on. */
-export async function readAll(
-  { file, path }: Pick<Source, 'file' | 'path'>,
-  into: Buffer,
-  at: number,
-): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await file.read(into, done, into.length - done, at + done);
-    if (bytesRead === 0) throw new BorealisError(`${path} became shorter while it was stored`);
-    done += bytesRead;
-  }
+export async function readAll(source: Source, into: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < into.length; )
+    done += some(
+      source,
+      (await readByThread(source.fd, into, done, into.length - done, at + done)).bytesRead,
+    );
+}
+
+/** Fills `into` with what the file begins with, at once. */
+export function readNow(source: Source, into: Buffer): void {
+  for (let done = 0; done < into.length; )
+    done += some(source, readSync(source.fd, into, done, into.length - done, done));
+}
+
+function some({ path }: Source, bytesRead: number): number {
+  if (bytesRead > 0) return bytesRead;
+  throw new BorealisError(`${path} became shorter while it was stored`);
 }

@@ -2,6 +2,7 @@
  * A folder and the objects below a prefix: which file is which object. Names that cannot be kept on the other side are
  * refused, all of them at once and before anything is transferred.
  */
+import { lstatSync } from 'node:fs';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { BorealisError } from '../errors.ts';
@@ -119,12 +120,10 @@ async function* walk(
     const told = relative(root, path);
     if (entry.isDirectory()) yield* walk(root, path, log);
     else if (entry.isFile()) {
-      const size = await lstat(path).then(
-        (found) => found.size,
-        // A name that cannot be decoded: told by whoever looks at the name.
-        () => 0,
-      );
-      yield { path, folder: false, size };
+      // At once: to have a thread look takes ten times as long, one file after the other.
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      // A name that cannot be decoded leads nowhere: told by whoever looks at the name.
+      yield { path, folder: false, size: found?.size ?? 0 };
     } else if (entry.isSymbolicLink()) {
       const target = await realpath(path).catch(() => null);
       const found = target?.startsWith(root + sep) ? await stat(path) : null;

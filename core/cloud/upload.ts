@@ -1,7 +1,8 @@
 /** One file to one object: small ones in one request, large ones in pieces (resumable.ts). */
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { BorealisError } from '../errors.ts';
 import { crc32c, crcText } from './crc32c.ts';
-import { readAll } from './file_blocks.ts';
+import { readAll, readNow } from './file_blocks.ts';
 import {
   modeMetadata,
   OBJECT_FIELDS,
@@ -15,6 +16,9 @@ import { storePieces } from './resumable.ts';
 import type { Request } from './storage_api.ts';
 import { mismatchOf, type UploadOptions, type Wire, wholeAgain } from './wire.ts';
 
+/** So many bytes are read here and now: to have a thread do it takes longer than that. */
+const SMALL_BYTES = 128 * 1024;
+
 /** Stores a file with its permissions. The server checks the bytes before the object appears. */
 export async function upload(
   wire: Wire,
@@ -23,20 +27,28 @@ export async function upload(
   name: string,
   o: UploadOptions,
 ): Promise<StorageObject> {
-  await using file = await open(path, 'r');
-  const { size, mode } = await file.stat();
-  const said = {
-    name,
-    contentType: Bun.file(name).type,
-    metadata: { ...o.metadata, ...modeMetadata(mode) },
-  };
-  if (size > wire.pieceBytes)
-    return await wholeAgain(() => storePieces(wire, { file, path, size }, bucket, said, o));
-  return await wire.budget.spend(size, async () => {
-    const bytes = Buffer.allocUnsafe(size);
-    await readAll({ file, path }, bytes, 0);
-    return await storeBytes(wire, bytes, bucket, said, o);
-  });
+  // What is no file may keep whoever opens it waiting: it must not be this thread.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw new BorealisError(`${path} is no regular file`);
+    const source = { fd, path, size: found.size };
+    const said = {
+      name,
+      contentType: Bun.file(name).type,
+      metadata: { ...o.metadata, ...modeMetadata(found.mode) },
+    };
+    if (source.size > wire.pieceBytes)
+      return await wholeAgain(() => storePieces(wire, source, bucket, said, o));
+    return await wire.budget.spend(source.size, async () => {
+      const bytes = Buffer.allocUnsafe(source.size);
+      if (bytes.length <= SMALL_BYTES) readNow(source, bytes);
+      else await readAll(source, bytes, 0);
+      return await storeBytes(wire, bytes, bucket, said, o);
+    });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Stores bytes in one request. */
