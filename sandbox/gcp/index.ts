@@ -93,8 +93,9 @@ export async function startGcp(o: GcpOptions): Promise<Gcp> {
   const logging = new Logging(join(dir, 'logs'));
   const secrets = new Secrets(project);
   const router = new Router();
-  compute.routes(router);
+  // Asked first, for most requests are for objects.
   storage.routes(router);
+  compute.routes(router);
   logging.routes(router);
   secrets.routes(router);
   ownRoutes(router, token, faults, compute, storage);

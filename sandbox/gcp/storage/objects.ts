@@ -84,11 +84,13 @@ export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-const SMALL = 256 * 1024;
+export const SMALL = 256 * 1024;
 
 export class Objects {
   readonly #sqlite: Database;
   readonly #blobs: string;
+  /** As in the index. Every request asks for one of them. */
+  readonly #buckets = new Map<string, Record<string, unknown>>();
   #generation: number;
 
   constructor(
@@ -105,6 +107,11 @@ export class Objects {
     this.#sqlite.run(
       'CREATE TABLE IF NOT EXISTS objects (bucket TEXT, name TEXT, blob TEXT, generation INTEGER, resource TEXT NOT NULL, PRIMARY KEY (bucket, name)) WITHOUT ROWID',
     );
+    const buckets = this.#sqlite.query('SELECT name, resource FROM buckets').all() as {
+      name: string;
+      resource: string;
+    }[];
+    for (const { name, resource } of buckets) this.#buckets.set(name, JSON.parse(resource));
     // Generations are microseconds, as Google's, and never go back.
     this.#generation = Date.now() * 1000;
     this.#sweep();
@@ -118,14 +125,11 @@ export class Objects {
   }
 
   path(blob: string): string {
-    return join(this.#blobs, blob);
+    return `${this.#blobs}/${blob}`;
   }
 
   bucket(name: string): Record<string, unknown> | null {
-    const row = this.#sqlite.query('SELECT resource FROM buckets WHERE name = ?').get(name) as {
-      resource: string;
-    } | null;
-    return row ? JSON.parse(row.resource) : null;
+    return this.#buckets.get(name) ?? null;
   }
 
   requireBucket(name: string): Record<string, unknown> {
@@ -135,13 +139,12 @@ export class Objects {
   }
 
   buckets(): Record<string, unknown>[] {
-    return (
-      this.#sqlite.query('SELECT resource FROM buckets ORDER BY name').all() as { resource: string }[]
-    ).map((row) => JSON.parse(row.resource));
+    return [...this.#buckets].sort(([a], [b]) => byBytes(a, b)).map(([, resource]) => resource);
   }
 
   putBucket(name: string, resource: Record<string, unknown>): void {
     this.#sqlite.query('INSERT OR REPLACE INTO buckets VALUES (?, ?)').run(name, JSON.stringify(resource));
+    this.#buckets.set(name, resource);
   }
 
   deleteBucket(name: string): void {
@@ -150,6 +153,7 @@ export class Objects {
       throw new ApiError(409, 'conflict', 'The bucket you tried to delete is not empty.');
     }
     this.#sqlite.query('DELETE FROM buckets WHERE name = ?').run(name);
+    this.#buckets.delete(name);
   }
 
   find(bucket: string, name: string): StoredObject | null {
@@ -200,17 +204,18 @@ export class Objects {
     meta: Record<string, unknown>,
     wanted: Preconditions,
   ): StoredObject {
+    let before: StoredObject | null;
     try {
       this.requireBucket(bucket);
       if (name === '' || Buffer.byteLength(name) > 1024 || /[\r\n]/.test(name))
         throw badRequest(`Invalid object name: '${name}'`);
       verify(bytes, meta);
-      this.check(bucket, name, wanted);
+      before = this.find(bucket, name);
+      checkConditions(before, wanted);
     } catch (thrown) {
       rmSync(this.path(bytes.blob), { force: true });
       throw thrown;
     }
-    const before = this.find(bucket, name);
     const now = new Date().toISOString();
     this.#generation = Math.max(this.#generation + 1, Date.now() * 1000);
     const object: StoredObject = {
