@@ -1,6 +1,6 @@
 /**
  * Google's client of Cloud Storage, loaded on first use: whose credentials are sent, and all requests but those that carry the
- * bytes of files.
+ * bytes of objects.
  */
 import type { Storage as Client } from '@google-cloud/storage';
 import { SECOND } from '../wait.ts';

@@ -1,6 +1,6 @@
 /**
  * Cloud Storage: files and trees, in pieces, their CRC32C computed natively on the way and checked at the other end. It stands on
- * Google's client (google_storage.ts); the bytes of files alone go by requests of our own (storage_api.ts).
+ * Google's client (google_storage.ts); the bytes of objects alone go by requests of our own (storage_api.ts).
  */
 import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -21,16 +21,8 @@ import { OBJECT_FIELDS, type ObjectResource, objectOf, type StorageObject } from
 import { onTop, type Run, runMetadata, StoredByNewerRun } from './overwrite.ts';
 import { StorageApi } from './storage_api.ts';
 import { planTree, treeEntries } from './tree.ts';
-import { upload } from './upload.ts';
-import {
-  Mismatch,
-  mismatchOf,
-  onlyOn,
-  type TransferOptions,
-  type UploadOptions,
-  type Wire,
-  wholeAgain,
-} from './wire.ts';
+import { storeBytes, upload } from './upload.ts';
+import { Mismatch, type TransferOptions, type UploadOptions, type Wire, wholeAgain } from './wire.ts';
 
 export { parseStoragePath, type StorageObject } from './object.ts';
 export type { TransferOptions } from './wire.ts';
@@ -187,20 +179,10 @@ export class Storage {
   }
 
   async #save(bucket: string, name: string, data: string | Uint8Array, o: UploadOptions): Promise<void> {
-    const bytes = Buffer.from(data as Uint8Array);
-    const options = {
-      resumable: false,
-      validation: 'crc32c',
-      // The server refuses other bytes: the library alone would look afterwards, and remove what has replaced what was there.
-      metadata: { contentType: Bun.file(name).type, crc32c: crcText(crc32c(bytes)) },
-      preconditionOpts: onlyOn(o.generation),
-    };
-    const save = () =>
-      this.#ask((client) => client.bucket(bucket).file(name).save(bytes, options), {
-        ...o,
-        bytes: bytes.length,
-      }).catch(mismatchOf);
-    await this.#try(`write gs://${bucket}/${name}`, bucket, o, () => wholeAgain(save));
+    const said = { name, contentType: Bun.file(name).type };
+    await this.#try(`write gs://${bucket}/${name}`, bucket, o, () =>
+      storeBytes(this.#wire, Buffer.from(data as Uint8Array), bucket, said, o),
+    );
   }
 
   /**

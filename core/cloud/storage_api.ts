@@ -1,5 +1,5 @@
 /**
- * One request that carries bytes of a file, to or from Cloud Storage. All others are made by Google's client (google_storage.ts);
+ * One request that carries the bytes of an object, or a piece of them, to or from Cloud Storage. All others are made by Google's client (google_storage.ts);
  * these are ours, with its credentials, for what it does not do:
  *
  * - it stores a file as one stream, and what it goes on with after a break it reads no second time; a piece that is sent alone is
@@ -27,8 +27,8 @@ export class Refusal extends Error {
 
 export interface Request {
   method?: string;
-  /** Below the API's address; or a whole URL that the API gave. */
-  path: string | URL;
+  /** Below the API's address, encoded. */
+  path: string;
   query?: Record<string, string | number | undefined>;
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer> | string;
@@ -114,11 +114,11 @@ export class StorageApi {
     return await this.ask(request, async (response) => parsedText<T>(await response.text()));
   }
 
-  #url({ path, query = {} }: Request): URL {
-    const url = new URL(path, this.#base);
-    for (const [key, value] of Object.entries(query))
-      if (value !== undefined) url.searchParams.set(key, String(value));
-    return url;
+  #url({ path, query = {} }: Request): string {
+    const asked = Object.entries(query).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key}=${encodeURIComponent(value)}`],
+    );
+    return `${this.#base.origin}${path}${asked.length > 0 ? `?${asked.join('&')}` : ''}`;
   }
 }
 

@@ -52,7 +52,7 @@ export async function upload(
 }
 
 /** Stores bytes in one request. */
-async function storeBytes(
+export async function storeBytes(
   wire: Wire,
   bytes: Uint8Array,
   bucket: string,

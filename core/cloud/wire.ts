@@ -6,7 +6,7 @@ import type { ByteBudget } from './in_flight.ts';
 import type { StorageApi } from './storage_api.ts';
 
 export interface Wire {
-  /** For all but the bytes of files. */
+  /** For all but the bytes of objects. */
   google: GoogleStorage;
   /** For them. */
   api: StorageApi;
