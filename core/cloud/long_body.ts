@@ -23,12 +23,16 @@ export interface LongAnswer {
   text: string;
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 export class LongBodies {
   #agent: Promise<EnvHttpProxyAgent> | null = null;
 
+  constructor(readonly env: Env = process.env) {}
+
   /** Puts it. Throws what reading threw, what `signal` was aborted with, or what went wrong on the way. */
   async put({ url, headers, length, blocks, signal, onProgress }: LongRequest): Promise<LongAnswer> {
-    this.#agent ??= connect();
+    this.#agent ??= connect(this.env);
     const agent = await this.#agent;
     let unread: { thrown: unknown } | null = null;
     const body = async function* () {
@@ -63,8 +67,11 @@ export class LongBodies {
   }
 }
 
-async function connect(): Promise<EnvHttpProxyAgent> {
+async function connect(env: Env): Promise<EnvHttpProxyAgent> {
   const { EnvHttpProxyAgent } = await import('undici/index.js');
+  const [httpProxy, httpsProxy, noProxy] = ['http_proxy', 'https_proxy', 'no_proxy'].map(
+    (name) => env[name] ?? env[name.toUpperCase()],
+  );
   // Whoever asks knows better how long to wait.
-  return new EnvHttpProxyAgent({ headersTimeout: 0, bodyTimeout: 0 });
+  return new EnvHttpProxyAgent({ headersTimeout: 0, bodyTimeout: 0, httpProxy, httpsProxy, noProxy });
 }
