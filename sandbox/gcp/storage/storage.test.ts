@@ -513,3 +513,14 @@ test("Google's Node library finds everything by STORAGE_EMULATOR_HOST, which lea
     false,
   ]);
 }, 15_000);
+
+test('without MD5, objects are as those that Google composes: CRC32C alone, and other bytes are refused by it', async () => {
+  await using cloud = await testCloud({ md5: false });
+  const stored = await multipart(cloud, { name: 'a' }, 'text');
+  expect(stored).toMatchObject({ crc32c: crc('text') });
+  expect(stored.md5Hash).toBeUndefined();
+  const media = await cloud.call('GET', '/storage/v1/b/sandbox/o/a?alt=media');
+  expect(media.headers.get('x-goog-hash')).toBe(`crc32c=${crc('text')}`);
+  const refused = await multipart(cloud, { name: 'b', crc32c: crc('other') }, 'text');
+  expect(refused.error).toMatchObject({ code: 400 });
+});
