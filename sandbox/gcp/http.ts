@@ -78,19 +78,15 @@ export class Router {
     return this;
   }
 
-  /** Answers a request for `path`, as it is encoded in the URL; null when no route fits. */
-  async answer(request: Request, path: string): Promise<Response | null> {
-    const url = new URL(request.url);
-    let known = false;
+  /** Answers a request to `url` for `path`, as it is encoded there; null when no route fits. */
+  async answer(request: Request, url: URL, path: string): Promise<Response | null> {
     for (const route of this.#routes) {
+      if (route.method !== request.method) continue;
       const match = route.pattern.exec(path);
       if (!match) continue;
-      known = true;
-      if (route.method !== request.method) continue;
       try {
-        const params = Object.fromEntries(
-          route.names.map((name, i) => [name, decodeURIComponent(match[i + 1] ?? '')]),
-        );
+        const params: Record<string, string> = {};
+        for (const [i, name] of route.names.entries()) params[name] = decodeURIComponent(match[i + 1] ?? '');
         return await route.handler({ request, url, query: url.searchParams, params });
       } catch (thrown) {
         if (thrown instanceof ApiError) return errorAnswer(thrown.status, thrown.reason, thrown.message);
@@ -100,7 +96,7 @@ export class Router {
         return errorAnswer(500, 'backendError', String(thrown));
       }
     }
-    return known
+    return this.#routes.some(({ pattern }) => pattern.test(path))
       ? errorAnswer(405, 'methodNotAllowed', `${request.method} is not allowed for ${path}`)
       : null;
   }

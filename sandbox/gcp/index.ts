@@ -150,9 +150,10 @@ async function answer(
   // A page in somebody's browser has no business here.
   if (request.headers.has('origin'))
     return errorAnswer(403, 'forbidden', 'Requests from web pages are refused');
-  const path = wholePath(new URL(request.url).pathname);
+  const url = new URL(request.url);
+  const path = wholePath(url.pathname);
   const answered = async () =>
-    (await router.answer(request, path)) ?? errorAnswer(404, 'notFound', `Not Found: ${path}`);
+    (await router.answer(request, url, path)) ?? errorAnswer(404, 'notFound', `Not Found: ${path}`);
   const service = serviceOf(path);
   if (service) onCall?.(`${request.method} ${path}`, request);
   return service ? await faults.around(service, `${request.method} ${path}`, answered) : await answered();
