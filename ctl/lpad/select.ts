@@ -4,6 +4,7 @@ import { BorealisError, UsageError } from '../../core/errors.ts';
 import { type Doc, type LaunchPad, launchOfReservation, numberOf } from '../../core/launchpad/index.ts';
 import type { Args } from './arguments.ts';
 import { parseQuery } from './query.ts';
+import { Fields, readOne } from './raw_documents.ts';
 
 export interface Order {
   sort?: 'created_on' | 'updated_on';
@@ -76,19 +77,24 @@ export async function workflowIds(launchpad: LaunchPad, query: Doc, order: Order
 /** The driver holds all that it made of a batch until the next one: batches as large as a message would be most of the memory. */
 const BATCH = 1000;
 
+const FIRST_NODE = new Fields(['nodes', 'name']);
+const FW_ID = new Fields(['fw_id']);
+
 /** Matching documents with only `field`. */
-function ordered(
+async function* ordered(
   collection: LaunchPad['fireworks'],
   query: Doc,
   { sort, direction = 1, limit }: Order,
-  field: string,
-): AsyncIterable<Document> {
-  const projection = { [field]: field === 'nodes' ? { $slice: 1 } : 1, _id: 0 } as Document;
-  if (field === 'nodes') projection.name = 1;
+  field: 'fw_id' | 'nodes',
+): AsyncGenerator<Document> {
   if (sort !== 'updated_on') {
-    const cursor = collection.find(query as Document, { projection, batchSize: BATCH });
+    const fields = field === 'nodes' ? FIRST_NODE : FW_ID;
+    // `$slice` alone would show all the other fields: the name, which is short, says that some are shown.
+    const projection = { ...fields.projection, ...(field === 'nodes' && { nodes: { $slice: 1 } }) };
+    const cursor = collection.find(query as Document, { projection, batchSize: BATCH, raw: true });
     if (sort) cursor.sort({ [sort]: direction });
-    return cursor.limit(limit);
+    for await (const bytes of cursor.limit(limit)) yield readOne(bytes as unknown as Uint8Array, fields);
+    return;
   }
   // Python writes BSON dates where it pauses or defuses, and strings everywhere else: they are compared as dates.
   const asDate = { $convert: { input: '$updated_on', to: 'date', onError: '$updated_on' } };
@@ -99,7 +105,7 @@ function ordered(
     { $sort: { updated_on: direction } },
     ...(limit > 0 ? [{ $limit: limit }] : []),
   ];
-  return collection.aggregate(stages, { batchSize: BATCH });
+  yield* collection.aggregate(stages, { batchSize: BATCH });
 }
 
 /** How many match; no more than the limit are counted. */
