@@ -7,6 +7,8 @@ import { violations } from './invariants.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { detectLostRuns, freeUnstarted } from './lost_runs.ts';
 import type { FWorker } from './model.ts';
+import { OpenWorkflow } from './open_workflow.ts';
+import { refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { reserve } from './reservations.ts';
 import { testPad } from './test_pad.ts';
@@ -346,6 +348,57 @@ describe('with a launch id in hand', () => {
     expect(await claiming).toBeNull();
     expect((await pad.launchpad.launches.findOne({ launch_id: 3 }))?.state).toBe('FIZZLED');
     expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('somebody refreshes the workflow before the launch is written: the Firework is not offered to another', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const insert = wire.hold('update', 'state_history');
+    const claiming = claim(wire.launchpad, worker, dir);
+    const held = await insert;
+    await OpenWorkflow.change(pad.launchpad, 3, (workflow) => workflow.repair());
+    expect(await claim(pad.launchpad, worker, dir)).toBeNull();
+    held.pass();
+    expect(await claiming).toMatchObject({ fwId: 3, launchId: 3 });
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('the launch never comes: a sweep that only refreshes offers the Firework again', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const insert = wire.hold('update', 'state_history');
+    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+    await insert;
+    wire.cut();
+    expect(await claiming).toBeInstanceOf(Error);
+    await refreshFirework(pad.launchpad, 3);
+    expect(await stateOf(pad.launchpad, 3)).toBe('RUNNING');
+    await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, refresh: true });
+    expect(await stateOf(pad.launchpad, 3)).toBe('READY');
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('a Firework that has a later launch is not taken up: it is flown by another', async () => {
+    await using pad = await testPad();
+    await using wire = await worked(pad);
+    await addAll(pad.launchpad, {});
+    const insert = wire.hold('update', 'state_history');
+    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+    await insert;
+    wire.cut();
+    expect(await claiming).toBeInstanceOf(Error);
+    // As a Python that takes what it finds READY, and leaves what is in its list.
+    await pad.launchpad.fireworks.updateOne({ fw_id: 3 }, { $set: { state: 'READY' } });
+    const other = await claim(pad.launchpad, worker, dir);
+    expect(other).toMatchObject({ fwId: 3 });
+    wire.mend();
+    expect(await claim(wire.launchpad, worker, dir)).toBeNull();
+    expect(await pad.launchpad.fireworks.findOne({ fw_id: 3 })).toMatchObject({
+      state: 'RUNNING',
+      launches: [3, other?.launchId],
+    });
   });
 
   test('an id that a sweep has archived meanwhile is not used again', async () => {

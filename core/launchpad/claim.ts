@@ -4,7 +4,7 @@ import { begin, start } from './begin_run.ts';
 import { type DuplicateFinder, shareLaunch } from './duplicates.ts';
 import { isAway, type LaunchPad } from './launchpad.ts';
 import { type FWorker, fworkerQuery } from './model.ts';
-import { type Doc, isoTime, TYPED } from './values.ts';
+import { type Doc, isoTime, numberOf, TYPED } from './values.ts';
 
 /** A Firework that this worker runs, and the launch that says so. */
 export interface Claim {
@@ -111,7 +111,9 @@ const TAKEN = { projection: { fw_id: 1, name: 1, spec: 1, launches: 1, updated_o
  */
 async function takeUp({ fireworks, launchIds }: LaunchPad, launchId: number): Promise<Document | null> {
   if (!launchIds.inDoubt) return null;
-  const mine = await fireworks.findOne({ launches: launchId, state: 'RUNNING' }, TAKEN);
+  const named = await fireworks.findOne({ launches: launchId, state: 'RUNNING' }, TAKEN);
+  // With a later launch it is another's: who offered it to him again left this one in its list.
+  const mine = named !== null && numberOf(named.launches.at(-1)) === launchId ? named : null;
   if (!mine) launchIds.used(launchId);
   return mine;
 }

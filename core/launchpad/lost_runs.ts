@@ -72,11 +72,11 @@ export async function detectLostRuns(launchpad: LaunchPad, o: LostRunsOptions = 
   }
   const settled = before(Math.min(Math.max(expirationSecs, 0), SETTLE_SECS));
   const inconsistentFwIds: number[] = [];
-  for await (const { fwId, launchId, lost } of inconsistent(launchpad, settled, o.query)) {
+  for await (const { fwId, launchId, lost, unborn } of inconsistent(launchpad, settled, o.query)) {
     inconsistentFwIds.push(fwId);
     await attempt(launchpad, `Firework ${fwId}`, async () => {
       // Many sweep: by now another may have had it rerun, and it may be running.
-      if (lost && o.rerun) {
+      if ((lost && o.rerun) || (unborn && o.refresh)) {
         if (await neverBegins(launchpad, fwId, launchId)) await runAgain(launchpad, fwId, launchId, o);
       } else if (o.refresh) await bringEnd(launchpad, fwId);
     });
@@ -199,6 +199,8 @@ interface Inconsistent {
   /** The last of its launches, if it has any. */
   launchId: number | undefined;
   lost: boolean;
+  /** None of its launches was ever written: there is no end to bring to it. */
+  unborn: boolean;
 }
 
 /**
@@ -262,7 +264,8 @@ async function* ended(
         .at(-1) ?? String(firework.updated_on);
     if (active || last > settled) continue;
     const [launchId] = (firework.launches as unknown[]).slice(-1).map(numberOf);
-    yield { fwId: numberOf(firework.fw_id), launchId, lost: representativeLaunch(own)?.lost ?? true };
+    const lost = representativeLaunch(own)?.lost ?? true;
+    yield { fwId: numberOf(firework.fw_id), launchId, lost, unborn: own.length === 0 };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Refreshing a Firework: its state from its parents and launches, and what follows from it (`Workflow.refresh`). */
 import { applyAction } from './apply_action.ts';
+import type { Node } from './firework_writes.ts';
 import { reportFizzledParents } from './fizzled_parents.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { changesSpecs, type FWAction, parseFWAction, type State } from './model.ts';
@@ -63,9 +64,7 @@ export async function refresh(
   const ranOn = known && before === 'RUNNING' && ['RUNNING', 'COMPLETED'].includes(workflow.stateOf(fwId));
   if (!ranOn) await workflow.loadAround([fwId]);
   const parents = ranOn ? [] : workflow.parents(fwId).map((id) => workflow.stateOf(id));
-  const launches = known
-    ? [{ launch_id: 0, state: known.state }]
-    : await launchStates(workflow, node.launches);
+  const launches = known ? [{ launch_id: 0, state: known.state }] : await launchStates(workflow, node);
   const state = refreshedState({ ...node, parents, launches });
   if (!ranOn && state !== 'WAITING' && node.allowFizzledParents && !node.hasFizzledParents)
     await reportFizzledParents(workflow, fwId);
@@ -112,14 +111,22 @@ async function othersOf(
   return await (prepared ?? othersAwaited(workflow.launchpad, workflow.id, fwId, children));
 }
 
-async function launchStates({ launchpad }: OpenWorkflow, ids: readonly number[]): Promise<LaunchState[]> {
+/**
+ * A RUNNING Firework whose last launch is not written was taken a moment ago: its launch is on its way, and counts as RUNNING, for
+ * as READY another worker would take the Firework too. Should the launch never come, a lost-run sweep sees to it.
+ */
+async function launchStates(
+  { launchpad }: OpenWorkflow,
+  { launches: ids, state: own }: Node,
+): Promise<LaunchState[]> {
   if (ids.length === 0) return [];
   const projection = { launch_id: 1, state: 1 };
   const found = await launchpad.launches.find({ launch_id: { $in: [...ids] } }, { projection }).toArray();
   const states = new Map(found.map((launch) => [numberOf(launch.launch_id), launch.state as State]));
   // In the order of the Firework's list: the first of equal rank speaks.
   return ids.flatMap((launch_id) => {
-    const state = states.get(launch_id);
+    const onItsWay = own === 'RUNNING' && launch_id === ids.at(-1);
+    const state = states.get(launch_id) ?? (onItsWay ? 'RUNNING' : undefined);
     return state ? [{ launch_id, state }] : [];
   });
 }
