@@ -51,6 +51,10 @@ const TIMES: Operation = {
 
 /** Null: both are integers, and the result is beyond 64 bits. */
 function combined(operation: Operation, a: unknown, b: unknown): unknown {
+  if (a instanceof Int32 && b instanceof Int32) {
+    const sum = operation.real(a.value, b.value);
+    if ((sum | 0) === sum) return new Int32(sum);
+  }
   if (a instanceof Decimal128 || b instanceof Decimal128) return decimal(operation, String(a), String(b));
   if (a instanceof Double || b instanceof Double) return new Double(operation.real(numberOf(a), numberOf(b)));
   const wide = a instanceof Long || b instanceof Long;

@@ -31,6 +31,17 @@ test.each([3, 64, 65, 2000])('fields of a document of %d are found, set and adde
   expect(document.bytes).toEqual(untouched);
 });
 
+test.each([3, 65, 2000])('a field of %d that was looked for and then set is the new one', (size) => {
+  const document = new Doc(serialize(wide(size)));
+  expect(Number(document.get('a0'))).toBe(0);
+  expect(document.has('new')).toBe(false);
+  document.set('new', 'there');
+  expect(document.get('new')).toBe('there');
+  document.set('a0', 'set');
+  expect(document.get('a0')).toBe('set');
+  expect(deserialize(document.bytes)).toMatchObject({ a0: 'set', new: 'there' });
+});
+
 test.each([3, 2000])('of the fields of %d some are picked in the order of the document', (size) => {
   const plain = wide(size);
   const [first, second, third] = Object.keys(plain) as [string, string, string];

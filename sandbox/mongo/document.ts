@@ -43,6 +43,9 @@ const UNREAD = Symbol('unread');
  */
 const WIDE = 64;
 const SEARCHES = 8;
+/** Of a short document too the first fields are searched for: most documents are asked for one or two, and then forgotten. */
+const SHORT = 4096;
+const FEW_LOOKS = 3;
 /** So many may be searched for together. */
 const MOST_AT_ONCE = 64;
 
@@ -63,6 +66,10 @@ export class Doc {
   /** Those that were searched for; undefined for one that is not there. */
   #known: Map<string, Slot | undefined> | null = null;
   #places: Places | null = null;
+  /** Of a short document, how many fields were looked for without reading all; the last one of them. */
+  #looks = 0;
+  #lastKey: string | undefined;
+  #last: Slot | undefined;
 
   /** The document in `bytes`, which must not change afterwards. Without: an empty one. */
   constructor(bytes: Uint8Array = EMPTY) {
@@ -92,6 +99,14 @@ export class Doc {
   }
 
   #slot(key: string): Slot | undefined {
+    if (this.#lastKey === key && !this.#fields) return this.#last;
+    const short = !this.#fields && this.#bytes && this.#bytes.length <= SHORT;
+    if (short && this.#looks < FEW_LOOKS && isAscii(key)) {
+      this.#looks++;
+      this.#last = slotOf(this.#bytes as Buffer, key);
+      this.#lastKey = key;
+      return this.#last;
+    }
     if (!this.#fields && this.#known?.has(key)) return this.#known.get(key);
     const bytes = this.#searched();
     return bytes ? this.#search(bytes, [key]).get(key) : this.#slots.get(key);
@@ -145,6 +160,7 @@ export class Doc {
         this.#searches = SEARCHES;
       }
       this.#known = null;
+      this.#lastKey = undefined;
       return;
     }
     this.#slots.set(key, { source: null, at: 0, from: 0, end: 0, value });
@@ -295,6 +311,21 @@ function fieldsOf(bytes: Buffer, most = Number.POSITIVE_INFINITY): Map<string, S
 const slotAt = (source: Buffer, at: number, from: number, end: number): Slot => {
   return { source, at, from, end, value: UNREAD };
 };
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
+/** The field of this ASCII name; of two the last, as in `fieldsOf`. */
+function slotOf(bytes: Buffer, key: string): Slot | undefined {
+  let found: Slot | undefined;
+  walk(bytes, (at, from, end) => {
+    if (isAt(key, bytes, at + 1, from - 1)) found = slotAt(bytes, at, from, end);
+    return true;
+  });
+  return found;
+}
 
 function placesOf(bytes: Buffer): Places {
   const ordinals = new Map<string, number>();

@@ -43,7 +43,7 @@ export function expression(spec: unknown): Evaluate {
     if (!build) throw new MongoAnswer(168, 'InvalidPipelineOperator', `Unrecognized expression '${name}'`);
     return build(spec.get(name), name);
   }
-  const fields = [...spec.entries()].map(([key, value]) => [key, expression(value)] as const);
+  const fields = fieldExpressions(spec);
   return (scope) => {
     const result = new Doc();
     for (const [key, evaluate] of fields) {
@@ -53,6 +53,10 @@ export function expression(spec: unknown): Evaluate {
     return result;
   };
 }
+
+/** Of a document that is no operator: what each of its fields is. */
+export const fieldExpressions = (spec: Doc): (readonly [string, Evaluate])[] =>
+  [...spec.entries()].map(([key, value]) => [key, expression(value)] as const);
 
 const isConstant = (spec: unknown) =>
   typeof spec === 'string' ? !spec.startsWith('$') : !Array.isArray(spec) && !(spec instanceof Doc);

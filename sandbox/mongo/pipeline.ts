@@ -3,11 +3,18 @@
  * documents one by one and gives documents. A stage that is not here is refused as MongoDB refuses one it does not know.
  * https://www.mongodb.com/docs/manual/reference/operator/aggregation-pipeline/
  */
-import { Double, Int32, Long } from 'bson';
+import { BSONSymbol, Double, Int32, Long } from 'bson';
 import { add, isNumber, numberOf } from './arithmetic.ts';
 import { Doc } from './document.ts';
 import { failedToParse, notSupported, typeMismatch } from './errors.ts';
-import { distinctValues, type Evaluate, expression, extreme, located } from './expression.ts';
+import {
+  distinctValues,
+  type Evaluate,
+  expression,
+  extreme,
+  fieldExpressions,
+  located,
+} from './expression.ts';
 import { encodeValue } from './keys.ts';
 import { matcher } from './match.ts';
 import { addFields, leaveOut, type Projector, projectStage, put } from './project.ts';
@@ -228,6 +235,8 @@ interface Accumulator {
 
 interface Group {
   id: unknown;
+  /** What its `_id` is made of. */
+  values: unknown[];
   made: (Accumulator & { evaluate: Evaluate })[];
 }
 
@@ -291,6 +300,23 @@ function keeping(choose: (kept: unknown, value: unknown) => unknown): Accumulato
   };
 }
 
+/** What tells groups apart: the fields of an `_id` that is a document, so that it need not be made for each document; else itself. */
+function partsOf(spec: unknown): Evaluate[] {
+  if (spec instanceof Doc && spec.size > 0 && !spec.firstKey()?.startsWith('$'))
+    return fieldExpressions(spec).map(([, evaluate]) => evaluate);
+  const whole = expression(spec);
+  return [(scope) => whole(scope) ?? null];
+}
+
+/** Text of a value, which equal ones alone have in common, and which none begins that others go on with. */
+function keyPart(value: unknown): string {
+  if (value === undefined) return 'u';
+  const text = value instanceof BSONSymbol ? value.valueOf() : value;
+  if (typeof text === 'string') return `s${text.length}:${text}`;
+  const bytes = Buffer.from(encodeValue(value)).toString('latin1');
+  return `v${bytes.length}:${bytes}`;
+}
+
 function group(operand: unknown): Stage {
   if (!(operand instanceof Doc)) throw located(15947, "a group's fields must be specified in an object");
   if (!operand.has('_id')) throw located(15955, 'a group specification must include an _id');
@@ -306,23 +332,27 @@ function group(operand: unknown): Stage {
       if (!make) throw located(15952, `unknown group operator '${name}'`);
       return [field, make, expression(spec.get(name))];
     });
+  const parts = partsOf(operand.get('_id'));
   return function* (documents) {
     const groups = new Map<string, Group>();
-    const groupOf = (value: unknown): Group => {
-      const name = Buffer.from(encodeValue(value)).toString('latin1');
-      const there = groups.get(name) ?? {
-        id: value,
-        made: fields.map(([, make, evaluate]) => ({ ...make(), evaluate })),
-      };
-      groups.set(name, there);
-      return there;
-    };
-    let last: Group | null = null;
+    let last = null as Group | null;
     for (const document of documents) {
       const scope = { root: document, vars: {} };
-      const value = id(scope) ?? null;
+      const values = parts.map((part) => part(scope));
       // One group is for all, or the next document is often of the same.
-      const own: Group = last && value === last.id ? last : groupOf(value);
+      let own: Group | undefined = last?.values.every((value, i) => value === values[i]) ? last : undefined;
+      if (!own) {
+        const name = values.map(keyPart).join('');
+        own = groups.get(name);
+        if (!own) {
+          own = {
+            id: id(scope) ?? null,
+            values,
+            made: fields.map(([, make, evaluate]) => ({ ...make(), evaluate })),
+          };
+          groups.set(name, own);
+        }
+      }
       for (const { add, evaluate } of own.made) add(evaluate(scope));
       last = own;
     }

@@ -3,6 +3,36 @@ import { type Document, Double, Int32, Long } from 'mongodb';
 import { type Cases, given, refusal } from './subject.ts';
 
 export const aggregation: Cases = {
+  'groups by several fields: missing is not null, equal numbers are one, texts do not run together': async ({
+    c,
+  }) => {
+    await given(
+      c,
+      { a: 'x', b: 'yz' },
+      { a: 'xy', b: 'z' },
+      { a: 'xy', b: 'z' },
+      { a: new Int32(1), b: null },
+      { a: new Double(1), b: null },
+      { a: 1 },
+      { b: 1 },
+      { a: [1, 2], b: { c: 1 } },
+      { a: [1, 2], b: { c: 1 } },
+    );
+    const found = await c
+      .aggregate([
+        { $group: { _id: { a: '$a', b: '$b' }, n: { $sum: 1 }, first: { $min: '$_id' } } },
+        { $sort: { first: 1 } },
+      ])
+      .toArray();
+    expect(found.map(({ _id, n }) => [_id, n])).toEqual([
+      [{ a: 'x', b: 'yz' }, 1],
+      [{ a: 'xy', b: 'z' }, 2],
+      [{ a: 1, b: null }, 2],
+      [{ a: 1 }, 1],
+      [{ b: 1 }, 1],
+      [{ a: [1, 2], b: { c: 1 } }, 2],
+    ]);
+  },
   'the stages': async ({ c, db }) => {
     await given(c, { k: 'a', n: 1, l: [1, 2] }, { k: 'b', n: 2, l: [] }, { k: 'a', n: 3 });
     const run = (...stages: Document[]) => c.aggregate(stages).toArray();
