@@ -105,7 +105,7 @@ interface Asked {
   repeats?: number;
 }
 
-function lpad({ name, about, unit, words, prepare, figure, repeats = 3 }: Asked): Bench {
+function lpad({ name, about, unit, words, prepare, figure, repeats = 5 }: Asked): Bench {
   return {
     name: `lpad-${name}`,
     about: `${about}; peer: Python FireWorks' lpad`,

@@ -145,6 +145,7 @@ const FLIGHTS: Flights[] = [
     about: '1,000 workflows of one Firework',
     workflows: () => Array.from({ length: 1000 }, (_, i) => single(i + 1)),
     count: 1000,
+    repeats: 5,
   },
   {
     name: 'fan-out-400',
