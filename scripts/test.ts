@@ -194,6 +194,11 @@ await provide(
       package: 'libc6-arm64-cross',
       why: 'binaries for arm64 are not tried',
     },
+    {
+      program: '/usr/aarch64-linux-gnu/lib/libgcc_s.so.1',
+      package: 'libgcc-s1-arm64-cross',
+      why: 'binaries for arm64 are not tried',
+    },
     { program: 'sshd', package: 'openssh-server', why: 'FileTransferTask is not tried by SFTP' },
     { program: 'sftp', package: 'openssh-client', why: 'FileTransferTask is not tried by SFTP' },
     { program: 'faketime', package: 'faketime', why: 'a clock that is set back is not tried' },

@@ -90,9 +90,9 @@ test.skipIf(process.platform !== 'linux' || process.arch !== 'x64')(
 const qemu = Bun.which('qemu-aarch64-static');
 const libc = '/usr/aarch64-linux-gnu';
 const arm = process.arch === 'arm64' ? [] : [qemu ?? '', '-L', libc];
-const canArm = process.arch === 'arm64' || (qemu !== null && existsSync(libc));
+const canArm = process.arch === 'arm64' || (qemu !== null && existsSync(`${libc}/lib/libgcc_s.so.1`));
 test.skipIf(!canArm)(
-  `the binaries for arm64 run${canArm ? '' : ' (needs qemu-user-static and libc6-arm64-cross)'}`,
+  `the binaries for arm64 run${canArm ? '' : ' (needs qemu-user-static, libc6-arm64-cross and libgcc-s1-arm64-cross)'}`,
   async () => {
     for (const program of ['fireworker', 'borealisctl'])
       expect(await run([...arm, await unpacked('linux-arm64', program), '--version'])).toBe(
