@@ -140,6 +140,8 @@ function clientOptions(settings: LaunchPadSettings, o: LaunchPadOptions): MongoC
     serverSelectionTimeoutMS: o.serverSelectionTimeoutMs ?? 10 * SECOND,
     // FireWorks' own (MONGO_SOCKET_TIMEOUT_MS): an answer that never comes must not hold a worker for ever.
     socketTimeoutMS: 5 * MINUTE,
+    // A greeting that is never answered would hold a heartbeat for as long as this; the driver's own is half a minute.
+    connectTimeoutMS: 10 * SECOND,
     appName: o.appName ?? 'borealis',
     monitorCommands: o.monitorCommands ?? false,
     // Few sockets each: 500 workers share one server.

@@ -25,6 +25,8 @@ export class TestLine implements AsyncDisposable {
       if (this.#hangs) return void here.resume();
       const there = this.#keep(connect(this.to, '127.0.0.1'));
       here.pipe(this.#later()).pipe(there).pipe(here);
+      // Nobody is there, or he hung up: whoever asked is told so.
+      there.on('close', () => here.destroy());
     });
     const server = this.#server;
     if (!server.listening) await new Promise<void>((done) => server.listen(this.port, '127.0.0.1', done));
