@@ -291,6 +291,15 @@ async function worked(pad: Awaited<ReturnType<typeof testPad>>) {
   return wire;
 }
 
+/** Takes a Firework, and is cut off before the launch is written. */
+async function claimCutOff(wire: Awaited<ReturnType<typeof worked>>): Promise<void> {
+  const insert = wire.hold('update', 'state_history');
+  const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
+  await insert;
+  wire.cut();
+  expect(await claiming).toBeInstanceOf(Error);
+}
+
 describe('with a launch id in hand', () => {
   test('the Firework is RUNNING at once, and the id is used once', async () => {
     await using pad = await testPad();
@@ -368,11 +377,7 @@ describe('with a launch id in hand', () => {
     await using pad = await testPad();
     await using wire = await worked(pad);
     await addAll(pad.launchpad, {});
-    const insert = wire.hold('update', 'state_history');
-    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
-    await insert;
-    wire.cut();
-    expect(await claiming).toBeInstanceOf(Error);
+    await claimCutOff(wire);
     await refreshFirework(pad.launchpad, 3);
     expect(await stateOf(pad.launchpad, 3)).toBe('RUNNING');
     await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, refresh: true });
@@ -384,11 +389,7 @@ describe('with a launch id in hand', () => {
     await using pad = await testPad();
     await using wire = await worked(pad);
     await addAll(pad.launchpad, {});
-    const insert = wire.hold('update', 'state_history');
-    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
-    await insert;
-    wire.cut();
-    expect(await claiming).toBeInstanceOf(Error);
+    await claimCutOff(wire);
     // As a Python that takes what it finds READY, and leaves what is in its list.
     await pad.launchpad.fireworks.updateOne({ fw_id: 3 }, { $set: { state: 'READY' } });
     const other = await claim(pad.launchpad, worker, dir);
@@ -405,11 +406,7 @@ describe('with a launch id in hand', () => {
     await using pad = await testPad();
     await using wire = await worked(pad);
     await addAll(pad.launchpad, {});
-    const insert = wire.hold('update', 'state_history');
-    const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
-    await insert;
-    wire.cut();
-    expect(await claiming).toBeInstanceOf(Error);
+    await claimCutOff(wire);
     await detectLostRuns(pad.launchpad, { expirationSecs: 0, query: { fw_id: 3 }, rerun: true });
     wire.mend();
     expect(await claim(wire.launchpad, worker, dir)).toMatchObject({ fwId: 3, launchId: 4 });
