@@ -47,7 +47,7 @@ function contents(store: Store): Record<string, unknown>[] {
     }
   }
   for (const { name, sql } of c.indexes) {
-    const keys = sql.up.all(Buffer.alloc(0), Buffer.alloc(0), -1, Buffer.from([0xff]), 1e6) as {
+    const keys = sql.up().all(Buffer.alloc(0), Buffer.alloc(0), -1, Buffer.from([0xff]), 1e6) as {
       rid: number;
     }[];
     expect([name, keys.map(({ rid }) => rid).sort()]).toEqual([name, all.map(({ rid }) => rid).sort()]);

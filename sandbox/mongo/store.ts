@@ -32,17 +32,31 @@ export interface IndexSpec {
   sparse: boolean;
 }
 
+/**
+ * A statement that is compiled when it is first asked for. Most of an index's never are: of all that a new LaunchPad's 31
+ * indexes may need, compiling was a third of what making them took.
+ */
+type Later = () => Statement;
+
+function compiledLater(sqlite: Database, text: string): Later {
+  let compiled: Statement | undefined;
+  return () => {
+    compiled ??= sqlite.query(text);
+    return compiled;
+  };
+}
+
 interface Statements {
-  insertKey: Statement;
-  deleteKey: Statement;
-  findKey: Statement;
-  point: Statement;
-  up: Statement;
-  down: Statement;
+  insertKey: Later;
+  deleteKey: Later;
+  findKey: Later;
+  point: Later;
+  up: Later;
+  down: Later;
   /** The same with the documents. */
-  readUp: Statement;
-  readDown: Statement;
-  count: Statement;
+  readUp: Later;
+  readDown: Later;
+  count: Later;
 }
 
 export interface Index extends IndexSpec {
@@ -162,11 +176,11 @@ type OnChange = (collection: Collection, rid: number, before: Doc | null, after:
 
 export class Collection {
   readonly indexes: Index[] = [];
-  readonly #put: Statement;
-  readonly #delete: Statement;
-  readonly #get: Statement;
-  readonly #page: Statement;
-  readonly #pageBack: Statement;
+  readonly #put: Later;
+  readonly #delete: Later;
+  readonly #get: Later;
+  readonly #page: Later;
+  readonly #pageBack: Later;
   readonly #kept = new Kept();
   /** No document had a higher one. Undefined: not known yet. */
   #lastRid: number | undefined;
@@ -181,13 +195,14 @@ export class Collection {
     readonly work: Work,
     readonly onChange: OnChange,
   ) {
-    this.#put = sqlite.query(
+    const later = (text: string) => compiledLater(sqlite, text);
+    this.#put = later(
       `INSERT INTO docs_${id} (rid, doc) VALUES (?, ?) ON CONFLICT (rid) DO UPDATE SET doc = excluded.doc`,
     );
-    this.#delete = sqlite.query(`DELETE FROM docs_${id} WHERE rid = ?`);
-    this.#get = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid = ?`);
-    this.#page = sqlite.query(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid > ? ORDER BY rid LIMIT ?`);
-    this.#pageBack = sqlite.query(
+    this.#delete = later(`DELETE FROM docs_${id} WHERE rid = ?`);
+    this.#get = later(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid = ?`);
+    this.#page = later(`SELECT rid, doc AS bytes FROM docs_${id} WHERE rid > ? ORDER BY rid LIMIT ?`);
+    this.#pageBack = later(
       `SELECT rid, doc AS bytes FROM docs_${id} WHERE rid < ? ORDER BY rid DESC LIMIT ?`,
     );
   }
@@ -249,14 +264,14 @@ export class Collection {
     }
     for (const { index, gone, come, many } of moves) {
       if (many) this.#multikey(index);
-      for (const key of gone) index.sql.deleteKey.run(key, rid);
-      for (const key of come) index.sql.insertKey.run(key, rid);
+      for (const key of gone) index.sql.deleteKey().run(key, rid);
+      for (const key of come) index.sql.insertKey().run(key, rid);
     }
     if (after) {
       this.#kept.change(rid, after);
       if (this.#kept.waitingBytes > MOST_WAITING) this.flush();
     } else {
-      this.#delete.run(rid);
+      this.#delete().run(rid);
       this.#kept.delete(rid);
     }
   }
@@ -272,7 +287,7 @@ export class Collection {
 
   /** Writes the documents that wait. To be called before SQLite is asked for documents, other than one by its `rid`. */
   flush(): void {
-    for (const [rid, document] of this.#kept.taken()) this.#put.run(rid, document.bytes);
+    for (const [rid, document] of this.#kept.taken()) this.#put().run(rid, document.bytes);
   }
 
   /** Forgets what was not committed. */
@@ -287,7 +302,7 @@ export class Collection {
     this.work.docsExamined++;
     const kept = this.#kept.get(rid);
     if (kept) return { rid, document: kept };
-    const row = this.#get.get(rid) as Row | null;
+    const row = this.#get().get(rid) as Row | null;
     if (!row) return null;
     const document = new Doc(row.bytes);
     this.#kept.set(rid, document);
@@ -299,7 +314,7 @@ export class Collection {
     let from = backwards ? Number.MAX_SAFE_INTEGER : 0;
     for (let size = 32; ; ) {
       this.flush();
-      const page = (backwards ? this.#pageBack : this.#page).all(from, size) as Row[];
+      const page = (backwards ? this.#pageBack() : this.#page()).all(from, size) as Row[];
       for (const { rid, bytes } of page) {
         this.work.docsExamined++;
         yield { rid, document: new Doc(bytes) };
@@ -313,7 +328,7 @@ export class Collection {
   /** The documents with these keys in the unique `index`: each `from` is one. A fifth of what a range of one key costs. */
   *points(index: Index, keys: readonly Range[]): Generator<Stored> {
     for (const { from } of keys) {
-      const row = index.sql.point.get(from) as { rid: number } | null;
+      const row = index.sql.point().get(from) as { rid: number } | null;
       if (!row) continue;
       this.work.keysExamined++;
       const stored = this.get(row.rid);
@@ -328,7 +343,7 @@ export class Collection {
     // Few are asked for most often, and may be at hand. Many are read together with their keys.
     const few = 16;
     const first = (
-      reverse ? sql.down.all(key, key, rid, from, few) : sql.up.all(key, key, rid, to, few)
+      reverse ? sql.down().all(key, key, rid, from, few) : sql.up().all(key, key, rid, to, few)
     ) as Key[];
     for (const row of first) {
       this.work.keysExamined++;
@@ -340,7 +355,7 @@ export class Collection {
       [key, rid] = [last.key, last.rid];
       this.flush();
       const rows = (
-        reverse ? sql.readDown.all(key, key, rid, from, size) : sql.readUp.all(key, key, rid, to, size)
+        reverse ? sql.readDown().all(key, key, rid, from, size) : sql.readUp().all(key, key, rid, to, size)
       ) as (Key & Row)[];
       for (const row of rows) {
         this.work.keysExamined++;
@@ -361,6 +376,7 @@ export class Collection {
       'WHERE i.key <= ? AND (i.key, i.rid) < (?, ?) AND i.key >= ? ORDER BY i.key DESC, i.rid DESC LIMIT ?';
     const keys = `SELECT i.key, i.rid FROM ${table} i`;
     const read = `SELECT i.key, i.rid, d.doc AS bytes FROM ${table} i CROSS JOIN docs_${this.id} d ON d.rid = i.rid`;
+    const later = (text: string) => compiledLater(this.sqlite, text);
     const index: Index = {
       ...spec,
       id,
@@ -368,22 +384,22 @@ export class Collection {
       fields: Object.entries(spec.key),
       paths: Object.entries(spec.key).map(([field, direction]) => [field.split('.'), direction]),
       sql: {
-        insertKey: this.sqlite.query(`INSERT OR IGNORE INTO ${table} (key, rid) VALUES (?, ?)`),
-        deleteKey: this.sqlite.query(`DELETE FROM ${table} WHERE key = ? AND rid = ?`),
-        findKey: this.sqlite.query(`SELECT rid FROM ${table} WHERE key = ? AND rid <> ? LIMIT 1`),
-        point: this.sqlite.query(`SELECT rid FROM ${table} WHERE key = ?`),
-        up: this.sqlite.query(`${keys} ${up}`),
-        down: this.sqlite.query(`${keys} ${down}`),
-        readUp: this.sqlite.query(`${read} ${up}`),
-        readDown: this.sqlite.query(`${read} ${down}`),
-        count: this.sqlite.query(
+        insertKey: later(`INSERT OR IGNORE INTO ${table} (key, rid) VALUES (?, ?)`),
+        deleteKey: later(`DELETE FROM ${table} WHERE key = ? AND rid = ?`),
+        findKey: later(`SELECT rid FROM ${table} WHERE key = ? AND rid <> ? LIMIT 1`),
+        point: later(`SELECT rid FROM ${table} WHERE key = ?`),
+        up: later(`${keys} ${up}`),
+        down: later(`${keys} ${down}`),
+        readUp: later(`${read} ${up}`),
+        readDown: later(`${read} ${down}`),
+        count: later(
           `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
         ),
       },
       count(ranges, most) {
         let n = 0;
         for (const { from, to } of ranges) {
-          n += (index.sql.count.get(from, to, most - n) as { n: number }).n;
+          n += (index.sql.count().get(from, to, most - n) as { n: number }).n;
           if (n >= most) break;
         }
         return n;
@@ -401,14 +417,14 @@ export class Collection {
         if (many) this.#multikey(index);
         for (const key of keys) {
           if (index.unique) this.#checkUnique(index, key, rid, document);
-          index.sql.insertKey.run(key, rid);
+          index.sql.insertKey().run(key, rid);
         }
       }
     }
   }
 
   #checkUnique(index: Index, key: Uint8Array, rid: number, document: Doc): void {
-    if (!index.sql.findKey.get(key, rid)) return;
+    if (!index.sql.findKey().get(key, rid)) return;
     const value = index.fields.map(
       ([field]) => [field, valuesAt(document, field).values[0] ?? null] as const,
     );
