@@ -1,6 +1,7 @@
 /** Background tasks in real flights. */
 import { expect, test } from 'bun:test';
 import type { Doc } from '../core/launchpad/index.ts';
+import { MINUTE } from '../core/wait.ts';
 import { runs, type TestWorker, testWorker, until } from './test_worker.ts';
 
 const script = (text: string): Doc => ({ _fw_name: 'ScriptTask', script: text });
@@ -95,9 +96,11 @@ test('at the end its failure is the Firework’s; after a failed Firetask it doe
 });
 
 test('a round that has begun may end; one that never does is ended', async () => {
-  await using worker = await testWorker({ graceMs: 2000 });
-  await worker.add([waitForLines(1)], {
-    _background_tasks: [background('echo begun >> log; sleep 0.3; echo done >> log')],
+  await using worker = await testWorker({ graceMs: MINUTE });
+  // It ends when the Firetasks have; the next one would begin long after that, however slow the machine is.
+  const round = 'echo begun >> log; until [ -e ended ]; do sleep 0.02; done; sleep 0.3; echo done >> log';
+  await worker.add([waitForLines(1), script('touch ended')], {
+    _background_tasks: [background(round, { sleep_time: 60 })],
   });
   expect(await worker.fly()).toBe('completed');
   expect(await lines(worker)).toEqual(['begun', 'done']);

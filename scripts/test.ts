@@ -4,9 +4,9 @@
  *     npm test                     all of it
  *     npm test -- side_by_side     the checks and the tests whose file has that in its name
  *
- * The last line is `N passed, N failed, N skipped`; before it stands how long each part took. With CI=true a skipped test is
- * a failure, unless it waits for a MongoDB server (MONGODB_URI): none can be installed from Debian or npm. What does not end
- * within its time is ended, and has failed. Ctrl-C ends all of it, and leaves nothing.
+ * The last line is `N passed, N failed, N skipped`; before it stand how long each part took, and the names of the tests that
+ * failed. With CI=true a skipped test is a failure, unless it waits for a MongoDB server (MONGODB_URI): none can be installed
+ * from Debian or npm. What does not end within its time is ended, and has failed. Ctrl-C ends all of it, and leaves nothing.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ import { build, buildLibrary } from './build.ts';
 import { DEBIAN_ROOT_NEEDS } from './debian_root.ts';
 import { dockerEngine } from './docker_engine.ts';
 import { fakeGcsServer } from './fake_gcs_server.ts';
+import { reportOf } from './junit_report.ts';
 import { argvOf, processesIn, type Resident } from './processes_in.ts';
 import { pythonEnv } from './python_env.ts';
 import { pathWithSbin, provide } from './system_packages.ts';
@@ -34,10 +35,15 @@ const TEST_WITHIN_MS = MINUTE;
 /** One file more at once than there are cores: most tests wait for a process or a socket. */
 const SIDE_BY_SIDE = [`--parallel=${availableParallelism() + 1}`, '--no-isolate'];
 
+/** So many tests that failed are named at the end: more have a cause in common. */
+const MOST_NAMED = 50;
+
 interface Outcome {
   passed: number;
   failed: number;
   skipped: string[];
+  /** The tests that failed, as far as they are known by name. */
+  failures?: string[];
 }
 
 const say = (line: string) => console.log(`\n== ${line}`);
@@ -117,14 +123,14 @@ async function bunTest(...files: string[]): Promise<Outcome> {
   ]);
   const xml = await readFile(report, 'utf8').catch(() => '');
   await rm(report, { force: true });
-  const total = /<testsuites[^>]* tests="(\d+)"[^>]* failures="(\d+)" skipped="(\d+)"/.exec(xml);
-  // No report: no such file, or one that does not even load. Bun says so by its exit code alone.
-  if (!total) return { passed: 0, failed: code === 0 ? 0 : 1, skipped: [] };
-  const [tests, failures, skips] = total.slice(1).map(Number) as [number, number, number];
-  const skipped = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map(
-    (match) => match[1] ?? '',
-  );
-  return { passed: tests - failures - skips, failed: failures || (code === 0 ? 0 : 1), skipped };
+  const said = reportOf(xml);
+  const { passed, skipped, failed: failures } = said ?? { passed: 0, skipped: [], failed: [] };
+  // A file that does not load, and what fails between tests, is in no report. Bun says so by its exit code alone.
+  if (code !== 0 && failures.length === 0)
+    failures.push(
+      `${files.at(-1)}: ${code === null ? 'was ended' : 'fails outside of its tests'}, see above`,
+    );
+  return { passed, failed: failures.length, skipped, failures };
 }
 
 /** What the run started and left: processes, and files in its temporary folder. */
@@ -139,6 +145,7 @@ async function leftBehind(): Promise<string[]> {
 
 const total: Outcome = { passed: 0, failed: 0, skipped: [] };
 const failures: string[] = [];
+const failedTests: string[] = [];
 const times: string[] = [];
 
 async function step(name: string, work: () => Promise<Outcome>): Promise<void> {
@@ -154,6 +161,7 @@ async function step(name: string, work: () => Promise<Outcome>): Promise<void> {
   total.failed += outcome.failed;
   total.skipped.push(...outcome.skipped);
   if (outcome.failed > 0) failures.push(name);
+  failedTests.push(...(outcome.failures ?? []));
 }
 
 /** All checks and tests, in the order in which they tell most. */
@@ -241,7 +249,10 @@ if (inCI && unexcused.length > 0) failures.push(`${unexcused.length} skipped tes
 const failed = total.failed + (inCI ? unexcused.length : 0);
 say('times');
 for (const time of times) console.log(time);
-if (failures.length > 0) say(`failed: ${failures.join(', ')}`);
 if (interruption.signal.aborted) say(`interrupted by ${interruption.signal.reason}: the rest was not run`);
+if (failures.length > 0) say(`failed: ${failures.join(', ')}`);
+// The last of all: of a long log often only the end is kept.
+for (const name of failedTests.slice(0, MOST_NAMED)) console.log(name);
+if (failedTests.length > MOST_NAMED) console.log(`and ${failedTests.length - MOST_NAMED} more`);
 console.log(`\n${total.passed} passed, ${failed} failed, ${total.skipped.length} skipped`);
 process.exit(interruption.signal.aborted ? 130 : failed === 0 ? 0 : 1);
