@@ -86,7 +86,7 @@ test('pieces of many blocks: a server that refuses one half-way gets what it has
   });
   await expect(shrinking).rejects.toThrow('became shorter while it was stored');
   expect(await storage.find('sandbox', 'shorter')).toBeNull();
-}, 20_000);
+}, 60_000);
 
 test('an upload that nobody reads any more is given up; one that is aborted ends at once', async () => {
   await using deaf = await deafServer();
@@ -108,7 +108,7 @@ test('an upload that nobody reads any more is given up; one that is aborted ends
   const uploading = storage(60_000).upload(file, 'sandbox', 'a', { signal: stop.signal });
   setTimeout(() => stop.abort(why), 200);
   await expect(uploading).rejects.toBe(why);
-}, 20_000);
+}, 60_000);
 
 test('a long body goes through the proxy of the environment, but for hosts that need none', async () => {
   let through = 0;

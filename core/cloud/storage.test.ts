@@ -124,7 +124,7 @@ test('more objects than a page are all listed', async () => {
   for (let i = 0; i < 1001; i++)
     objects.put('sandbox', String(i), await objects.receive(new Blob(['x']).stream()), {}, {});
   expect(await Array.fromAsync(w.storage.list('sandbox', ''))).toHaveLength(1001);
-}, 15_000);
+}, 60_000);
 
 test('a small file and one of several pieces go there and come back as they were', async () => {
   await using w = await world();
@@ -143,7 +143,7 @@ test('a small file and one of several pieces go there and come back as they were
     expect((await readFile(back)).equals(bytes)).toBe(true);
   }
   expect((await readdir(join(w.dir, 'back'))).sort()).toEqual(['empty', 'large', 'small']);
-}, 20_000);
+}, 60_000);
 
 test.each<[string, Trouble['does'][]]>([
   ['GET', [503, 429, 408, 'reset', 'lose', 'truncate', 'corrupt', 'hang']],
@@ -165,7 +165,7 @@ test.each<[string, Trouble['does'][]]>([
     const left = (await readdir(w.dir)).sort();
     expect(left).toEqual(['source', ...ways.map((does) => `back-${does}`)].sort());
   },
-  15_000,
+  60_000,
 );
 
 test('lists and questions about objects are asked again too', async () => {
@@ -196,7 +196,7 @@ test('bytes that stay wrong fail in the end, and leave no file', async () => {
   await expect(w.storage.upload(target, 'sandbox', 'b')).rejects.toThrow('the server got other bytes');
   expect(await names(w.cloud)).toEqual(['a']);
   expect(await readdir(w.dir)).toEqual(['target']);
-}, 15_000);
+}, 60_000);
 
 const QUARTER_MIB = 256 * 1024;
 
@@ -228,7 +228,7 @@ test('a large object comes in pieces side by side; a piece that fails comes agai
     expect([does, pieces]).toEqual([does, does === null ? 7 : does === 'corrupt' ? 14 : 8]);
   }
   expect(w.proxy.mostAtOnce()).toBe(7);
-}, 15_000);
+}, 60_000);
 
 test('a large upload that breaks goes on where it broke', async () => {
   await using w = await world({
@@ -265,7 +265,7 @@ test('a large upload that breaks goes on where it broke', async () => {
   w.proxy.trouble({ on: /^PUT/, does: 'spoil', times: 100 });
   await expect(w.storage.upload(file, 'sandbox', 'never')).rejects.toThrow('the server got other bytes');
   expect(await names(w.cloud)).not.toContain('never');
-}, 20_000);
+}, 60_000);
 
 test('bytes under way at once are bounded, and files', async () => {
   const budget = new ByteBudget(10);
@@ -308,7 +308,7 @@ test('a bucket or object that is not there is told with what mends it', async ()
   expect(existsSync(target)).toBe(false);
   w.cloud.faults.add({ service: 'storage', status: 403 });
   await expect(w.storage.upload(file, 'sandbox', 'a')).rejects.toThrow('The account needs the permission');
-}, 15_000);
+}, 60_000);
 
 test('an interrupted transfer ends at once with the reason it was given', async () => {
   await using w = await world();

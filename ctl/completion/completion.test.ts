@@ -112,7 +112,7 @@ test.skipIf(!has('zsh'))(
     expect(flags).toEqual(expect.arrayContaining(['--count', '--max-run-duration']));
     expect(flags).not.toContain('--severity');
   },
-  20_000,
+  60_000,
 );
 
 test('every command and every flag of the command lines is there', () => {

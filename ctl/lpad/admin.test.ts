@@ -14,18 +14,23 @@ import {
   setReservationId,
 } from '../../core/launchpad/index.ts';
 import { type Mongo, startMongo } from '../../sandbox/mongo/server.ts';
-import { type Ran, series } from '../series.ts';
+import { type Program, program, type Ran } from '../series.ts';
 import { today } from './session.ts';
 
 let mongo: Mongo;
 let cwd: string;
 let pad: LaunchPad;
+let ctl: Program;
 const worker = { name: 'w', category: '', query: {}, env: {} };
 
 beforeAll(async () => {
   mongo = await startMongo();
+  ctl = program();
 });
-afterAll(() => mongo.stop());
+afterAll(async () => {
+  await ctl[Symbol.asyncDispose]();
+  await mongo.stop();
+});
 
 beforeEach(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'lpad-admin-'));
@@ -40,7 +45,7 @@ afterEach(async () => {
 });
 
 const write = (name: string, text: string | Uint8Array) => writeFile(join(cwd, name), text);
-const lpad = (...lines: string[][]): Promise<Ran[]> => series(lines, { cwd, calledAs: 'lpad' });
+const lpad = (...lines: string[][]): Promise<Ran[]> => ctl.run(lines, { cwd, calledAs: 'lpad' });
 const json = (ran: Ran | undefined) => JSON.parse(ran?.out ?? '');
 const add = (...names: string[]) =>
   addWorkflows(
@@ -245,4 +250,4 @@ test('maintain --infinite goes on until it is told to stop', async () => {
     if (text.split('LaunchPad was MAINTAINED').length > 2) child.kill('SIGTERM');
   }
   expect(await child.exited).toBe(0);
-}, 20_000);
+}, 60_000);

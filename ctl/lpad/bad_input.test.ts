@@ -3,18 +3,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mongo, startMongo } from '../../sandbox/mongo/server.ts';
-import { type Ran, series } from '../series.ts';
+import { type Program, program, type Ran } from '../series.ts';
 import { today } from './session.ts';
 
 let mongo: Mongo;
 let cwd: string;
+let ctl: Program;
 
 beforeAll(async () => {
   mongo = await startMongo({ user: 'fw', password: 'right' });
   cwd = await mkdtemp(join(tmpdir(), 'lpad-bad-'));
   await launchPadFile('my_launchpad.yaml', 'password: right');
+  ctl = program();
 });
 afterAll(async () => {
+  await ctl[Symbol.asyncDispose]();
   await mongo.stop();
   await rm(cwd, { recursive: true });
 });
@@ -22,7 +25,7 @@ afterAll(async () => {
 const write = (name: string, text: string) => writeFile(join(cwd, name), text);
 const launchPadFile = (name: string, more: string) =>
   write(name, `host: 127.0.0.1\nport: ${mongo.port}\nname: bad\nusername: fw\nauthsource: admin\n${more}\n`);
-const lpad = (...lines: string[][]) => series(lines, { cwd, calledAs: 'lpad' });
+const lpad = (...lines: string[][]) => ctl.run(lines, { cwd, calledAs: 'lpad' });
 
 /** One clear line on stderr, nothing on stdout, the right exit code. */
 function expectFault(ran: Ran | undefined, code: 1 | 2, ...texts: string[]): void {
@@ -134,8 +137,8 @@ test('no project, no zone, no LaunchPad file', async () => {
   const empty = await mkdtemp(join(tmpdir(), 'lpad-empty-'));
   const env = { CLOUDSDK_CONFIG: empty, GCE_METADATA_HOST: '127.0.0.1:1' };
   const up = ['up', 'x', '--count', '1', '-m', 'db=test'];
-  const [project] = await series([up], { cwd: empty, env });
-  const [zone] = await series([up], { cwd: empty, env: { ...env, CLOUDSDK_CORE_PROJECT: 'p' } });
+  const [project] = await ctl.run([up], { cwd: empty, env });
+  const [zone] = await ctl.run([up], { cwd: empty, env: { ...env, CLOUDSDK_CORE_PROJECT: 'p' } });
   await rm(empty, { recursive: true });
   expectFault(project, 2, 'project', 'gcloud config set project');
   expectFault(zone, 2, 'zone', 'gcloud config set compute/zone');

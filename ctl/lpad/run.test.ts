@@ -3,16 +3,21 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mongo, startMongo } from '../../sandbox/mongo/server.ts';
-import { type Ran, series } from '../series.ts';
+import { type Program, program, type Ran, series } from '../series.ts';
 import { today } from './session.ts';
 
 let mongo: Mongo;
 let cwd: string;
+let ctl: Program;
 
 beforeAll(async () => {
   mongo = await startMongo();
+  ctl = program();
 });
-afterAll(() => mongo.stop());
+afterAll(async () => {
+  await ctl[Symbol.asyncDispose]();
+  await mongo.stop();
+});
 
 beforeEach(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'lpad-'));
@@ -26,7 +31,7 @@ const write = (name: string, text: string) => writeFile(join(cwd, name), text);
 const reset = ['reset', '--password', today()];
 
 async function lpad(...lines: string[][]): Promise<Ran[]> {
-  return await series(lines, { cwd, calledAs: 'lpad' });
+  return await ctl.run(lines, { cwd, calledAs: 'lpad' });
 }
 
 const WORKFLOW = `

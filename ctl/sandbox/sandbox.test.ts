@@ -5,22 +5,25 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isAlive } from '../../sandbox/gcp/processes.ts';
 import { runningSandbox } from '../../sandbox/sandbox.ts';
-import { series } from '../series.ts';
+import { type Program, program } from '../series.ts';
 
 let cwd: string;
 let dir: string;
+let ctl: Program;
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'ctl-sandbox-'));
   dir = join(cwd, 'box');
+  ctl = program();
 });
 afterAll(async () => {
   await run(['sandbox', 'down', '--purge']);
+  await ctl[Symbol.asyncDispose]();
   await rm(cwd, { recursive: true });
 });
 
 // No VM is made here: the worker is never started.
 const env = () => ({ BOREALIS_SANDBOX: dir, BOREALIS_FIREWORKER: '/bin/true' });
-const run = (...lines: string[][]) => series(lines, { cwd, env: env() });
+const run = (...lines: string[][]) => ctl.run(lines, { cwd, env: env() });
 
 test('up in the background, used, and down without a trace', async () => {
   const [before, up, again, status, exit, signal, none, preempt] = await run(
@@ -59,7 +62,7 @@ test('up in the background, used, and down without a trace', async () => {
   expect([down?.code, downAgain?.code, purged?.code]).toEqual([0, 0, 0]);
   expect(isAlive(record)).toBe(false);
   expect(existsSync(dir)).toBe(false);
-}, 30_000);
+}, 60_000);
 
 test('what keeps it from starting in the background is told', async () => {
   await writeFile(join(cwd, 'file'), '');
@@ -67,7 +70,7 @@ test('what keeps it from starting in the background is told', async () => {
   const [ran] = await run(['sandbox', 'up', '--detach', '--dir', join(cwd, 'broken')]);
   expect(ran).toMatchObject({ code: 1, out: '' });
   expect(ran?.err).toContain('error: The sandbox did not start: The sandbox cannot start in');
-}, 30_000);
+}, 60_000);
 
 test('one that was killed is gone for status, and down clears up after it', async () => {
   await run(['sandbox', 'up', '--detach']);
@@ -78,7 +81,7 @@ test('one that was killed is gone for status, and down clears up after it', asyn
   const [status, down] = await run(['sandbox', 'status'], ['sandbox', 'down']);
   expect([status?.code, down?.code]).toEqual([1, 0]);
   expect(existsSync(join(dir, 'sandbox.json'))).toBe(false);
-}, 30_000);
+}, 60_000);
 
 test('mongo with a user: the password from a file, never from the command line', async () => {
   const main = resolve(import.meta.dir, '..', 'main.ts');
@@ -122,4 +125,4 @@ test('mongo with a user: the password from a file, never from the command line',
   expect(argv).not.toContain('pass word');
   child.kill('SIGINT');
   expect(await child.exited).toBe(0);
-}, 30_000);
+}, 60_000);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addWorkflows, LaunchPad, launchPadSettings, newWorkflow } from '../../core/launchpad/index.ts';
 import { type Mongo, startMongo } from '../../sandbox/mongo/server.ts';
-import { series } from '../series.ts';
+import { program } from '../series.ts';
 import type { Screen } from './screen.ts';
 import { watch } from './watch.ts';
 import { endOf } from './workflow.ts';
@@ -87,7 +87,7 @@ test('a LaunchPad that is restarted meanwhile is waited for', async () => {
   const { workflows } = await watch(launchpad, { fwIds: [1] }, screen, new AbortController().signal);
   await screen.settled();
   expect(workflows.map(({ seen }) => endOf(seen))).toEqual(['COMPLETED']);
-}, 15_000);
+}, 60_000);
 
 test('a workflow that is deleted while it is watched is told of', async () => {
   await add('gone');
@@ -98,7 +98,8 @@ test('a workflow that is deleted while it is watched is told of', async () => {
 });
 
 test('the command: exit codes, and why something failed', async () => {
-  const [nothing] = await series([['watch']], { cwd });
+  await using ctl = program();
+  const [nothing] = await ctl.run([['watch']], { cwd });
   expect(nothing).toMatchObject({ code: 1, out: '' });
   expect(nothing?.err).toContain('There is nothing to watch');
   await add('good');
@@ -108,7 +109,7 @@ test('the command: exit codes, and why something failed', async () => {
   await launchpad.fireworks.updateOne({ fw_id: 2 }, { $set: { state: 'FIZZLED', launches: [1] } });
   const _exception = { _stacktrace: 'Traceback (most recent call last):\n  ...\nValueError: too hot\n' };
   await launchpad.launches.insertOne({ launch_id: 1, fw_id: 2, action: { stored_data: { _exception } } });
-  const [all, good, bad, json, missing, both, query] = await series(
+  const [all, good, bad, json, missing, both, query] = await ctl.run(
     [
       ['watch'],
       ['watch', '-i', '1'],

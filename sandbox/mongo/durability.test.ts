@@ -79,7 +79,7 @@ test('of a large document that several change at once every acknowledged change 
   } finally {
     await rm(dir, { recursive: true });
   }
-}, 20_000);
+}, 60_000);
 
 test('every acknowledged write is there after kill -9, and the indexes agree', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'durable-'));
@@ -127,4 +127,4 @@ test('every acknowledged write is there after kill -9, and the indexes agree', a
   } finally {
     await rm(dir, { recursive: true });
   }
-}, 20_000);
+}, 60_000);

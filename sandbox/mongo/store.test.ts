@@ -148,7 +148,7 @@ test('a crash after any command leaves what was acknowledged', () => {
   first.store.close();
   expect(readFileSync(join(first.dir, 'launchpad.journal')).length).toBe(0);
   expect(contentsInPlain(first.dir)).toEqual(all);
-}, 30_000);
+}, 60_000);
 
 function contentsInPlain(dir: string): Record<string, unknown>[] {
   const store = new Store(dir);

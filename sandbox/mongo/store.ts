@@ -392,9 +392,7 @@ export class Collection {
         down: later(`${keys} ${down}`),
         readUp: later(`${read} ${up}`),
         readDown: later(`${read} ${down}`),
-        count: later(
-          `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
-        ),
+        count: later(`SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`),
       },
       count(ranges, most) {
         let n = 0;

@@ -512,7 +512,7 @@ test("Google's Node library finds everything by STORAGE_EMULATOR_HOST, which lea
     { k: 'v' },
     false,
   ]);
-}, 15_000);
+}, 60_000);
 
 test('without MD5, objects are as those that Google composes: CRC32C alone, and other bytes are refused by it', async () => {
   await using cloud = await testCloud({ md5: false });
