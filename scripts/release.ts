@@ -7,23 +7,21 @@
  *
  * The same commit gives the same bytes, in any checkout and at any time.
  */
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BorealisError } from '../core/errors.ts';
 import { identify, isAlive } from '../sandbox/gcp/processes.ts';
 import { type Binary, compile } from './build.ts';
+import { installParts, layOutModules, type PackagePlatform } from './release_modules.ts';
+import { run } from './release_run.ts';
 import { releaseVersion } from './release_version.ts';
 
 const root = resolve(import.meta.dir, '..');
 
-interface Platform {
+interface Platform extends PackagePlatform {
   /** Bun's name of it. */
   target: string;
-  /** npm's names of it: some packages have a part in machine code, one for each platform. */
-  os: string;
-  cpu: string;
   binaries: Binary[];
 }
 
@@ -115,26 +113,41 @@ async function writeSbom({ dir, version, date }: Stage, outdir: string): Promise
 
 /** borealis-VERSION-PLATFORM.tar.gz: the binaries, ready to be put on PATH. */
 async function packBinaries({ dir, version, date }: Stage, name: string, outdir: string): Promise<void> {
-  const { target, os, cpu, binaries } = PLATFORMS[name] as Platform;
-  const npm = ['npm', 'ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
-  await run(dir, [...npm, `--os=${os}`, `--cpu=${cpu}`, ...(os === 'linux' ? ['--libc=glibc'] : [])]);
-  const folder = await mkdtemp(join(tmpdir(), 'borealis-release-'));
-  try {
-    const top = `borealis-${version}`;
-    await mkdir(join(folder, top));
-    for (const binary of binaries) await compile(binary, join(folder, top, binary), { target, sources: dir });
-    for (const link of ['lpad', 'gce']) await symlink('borealisctl', join(folder, top, link));
-    const files = ['LICENSE', ...(binaries.includes('fireworker') ? ['systemd/fireworker.service'] : [])];
-    await run(dir, ['cp', ...files, join(folder, top)]);
-    const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX', '--format=ustar'];
-    const order = ['--sort=name', `--mtime=@${date.getTime() / 1000}`];
-    await run(folder, ['tar', '-c', '-f', 'all.tar', ...order, ...owner, top]);
-    const bytes = await Bun.file(join(folder, 'all.tar')).bytes();
-    const file = join(outdir, `${top}-${name}.tar.gz`);
-    await writeFile(file, Bun.gzipSync(bytes, { level: 6, library: 'libdeflate' }));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const { target, binaries } = PLATFORMS[name] as Platform;
+  const folder = join(STAGE, name);
+  const top = `borealis-${version}`;
+  await mkdir(join(folder, top), { recursive: true });
+  await Promise.all(
+    binaries.map((binary) => compile(binary, join(folder, top, binary), { target, sources: dir })),
+  );
+  for (const link of ['lpad', 'gce']) await symlink('borealisctl', join(folder, top, link));
+  const files = ['LICENSE', ...(binaries.includes('fireworker') ? ['systemd/fireworker.service'] : [])];
+  await run(dir, ['cp', ...files, join(folder, top)]);
+  const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX', '--format=ustar'];
+  const order = ['--sort=name', `--mtime=@${date.getTime() / 1000}`];
+  await run(folder, ['tar', '-c', '-f', 'all.tar', ...order, ...owner, top]);
+  const bytes = await Bun.file(join(folder, 'all.tar')).bytes();
+  const file = join(outdir, `${top}-${name}.tar.gz`);
+  await writeFile(file, Bun.gzipSync(bytes, { level: 6, library: 'libdeflate' }));
+  await rm(folder, { recursive: true });
+}
+
+/** The binaries of all platforms, of two at a time: while those of one are compressed, the others are compiled. */
+async function packAllBinaries(stage: Stage, platforms: string[], outdir: string): Promise<void> {
+  const left = platforms.values();
+  const lane = async () => {
+    for (const name of left) await packBinaries(stage, name, outdir);
+  };
+  await allEnded([lane(), lane()]);
+}
+
+/** What all of them give, or the first failure, and that when all have ended: none works on in a stage that is put away. */
+async function allEnded<T>(works: Promise<T>[]): Promise<T[]> {
+  const ends = await Promise.allSettled(works);
+  return ends.map((end) => {
+    if (end.status === 'rejected') throw end.reason;
+    return end.value;
+  });
 }
 
 /** SHA256SUMS, for `sha256sum -c`. */
@@ -148,17 +161,6 @@ async function writeChecksums(outdir: string): Promise<void> {
 
 const sha256 = (data: string | Uint8Array) => new Bun.CryptoHasher('sha256').update(data).digest('hex');
 
-/** Runs a program, and returns what it prints. Throws BorealisError with its last words when it fails. */
-async function run(cwd: string, argv: string[]): Promise<string> {
-  const child = Bun.spawn(argv, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) throw new BorealisError(`${argv.join(' ')} failed:\n${err || out}`);
-  return out;
-}
-
 async function release(outdir: string, platforms: string[]): Promise<void> {
   await using stage = await openStage();
   await rm(outdir, { recursive: true, force: true });
@@ -166,9 +168,17 @@ async function release(outdir: string, platforms: string[]): Promise<void> {
   console.log(`Borealis ${stage.version}`);
   if (await run(root, ['git', 'status', '--porcelain']))
     console.log('There are uncommitted changes here: they are not in it');
-  await packNpmPackage(stage, outdir);
-  await writeSbom(stage, outdir);
-  for (const name of platforms) await packBinaries(stage, name, outdir);
+  const parts = join(STAGE, 'parts');
+  await allEnded([
+    packNpmPackage(stage, outdir),
+    writeSbom(stage, outdir),
+    ...platforms.map((name) => installParts(stage.dir, join(parts, name), PLATFORMS[name] as Platform)),
+  ]);
+  await layOutModules(
+    stage.dir,
+    platforms.map((name) => join(parts, name)),
+  );
+  await packAllBinaries(stage, platforms, outdir);
   await writeChecksums(outdir);
   console.log(await readFile(join(outdir, 'SHA256SUMS'), 'utf8'));
 }
