@@ -2,6 +2,7 @@
 import type { ImagesClient, InstancesClient } from '@google-cloud/compute';
 import { answerOf, statusOf } from '../../core/cloud/api_error.ts';
 import { Compute } from '../../core/cloud/compute.ts';
+import { computeClient } from '../../core/cloud/compute_api.ts';
 import { clientOptions, readEndpoints, resolveProject, resolveZone } from '../../core/cloud/endpoints.ts';
 import { version } from '../../core/version.ts';
 import { nameSpan, VERSION_LABEL } from '../fleet/names.ts';
@@ -25,7 +26,8 @@ export async function compute(o: DoctorOptions): Promise<Finding> {
   if (!place) return { check, result: 'SKIP', text: 'it needs a project and a zone' };
   try {
     const file = await import('@google-cloud/compute/build/src/v1/instances_client.js');
-    const client: InstancesClient = new file.InstancesClient(
+    const client: InstancesClient = await computeClient(
+      file.InstancesClient,
       await clientOptions(readEndpoints(o.env).compute, place.project),
     );
     await within(
@@ -82,7 +84,8 @@ export async function image(o: DoctorOptions): Promise<Finding> {
   const { project } = place;
   try {
     const file = await import('@google-cloud/compute/build/src/v1/images_client.js');
-    const client: ImagesClient = new file.ImagesClient(
+    const client: ImagesClient = await computeClient(
+      file.ImagesClient,
       await clientOptions(readEndpoints(o.env).compute, project),
     );
     const [found] = await within(ANSWERS_MS, client.getFromFamily({ project, family }, { maxRetries: 2 }));
