@@ -219,14 +219,36 @@ describe('a Firework that is READY before its workflow is there', () => {
   });
 });
 
-/** The worker dies when the message with `words` is on its way; what it sends beside that arrives. */
-async function claimAndDie(pad: Awaited<ReturnType<typeof testPad>>, ...words: string[]): Promise<void> {
+/** What a claim writes at once, each there or not. */
+const WRITTEN = {
+  firework: ({ fireworks }: LaunchPad, id: number) =>
+    fireworks.countDocuments({ fw_id: id, state: 'RUNNING' }),
+  launch: ({ launches }: LaunchPad, id: number) => launches.countDocuments({ fw_id: id }),
+  workflow: ({ workflows }: LaunchPad, id: number) =>
+    workflows.countDocuments({ [`fw_states.${id}`]: 'RUNNING' }),
+};
+
+/** Waits for what a claim sends beside the message that is held. */
+async function arrived(
+  launchpad: LaunchPad,
+  id: number,
+  what: readonly (keyof typeof WRITTEN)[],
+): Promise<void> {
+  for (const one of what) while ((await WRITTEN[one](launchpad, id)) === 0) await Bun.sleep(5);
+}
+
+/** The worker dies when the message with `words` is on its way, and the `others` have arrived. */
+async function claimAndDie(
+  pad: Awaited<ReturnType<typeof testPad>>,
+  words: readonly string[],
+  ...others: (keyof typeof WRITTEN)[]
+): Promise<void> {
   await addAll(pad.launchpad, {});
   await using wire = await wireTo(pad.settings);
   const held = wire.hold(...words);
   const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
   await held;
-  await Bun.sleep(50);
+  await arrived(pad.launchpad, 1, others);
   wire.cut();
   expect(await claiming).toBeInstanceOf(Error);
 }
@@ -234,7 +256,7 @@ async function claimAndDie(pad: Awaited<ReturnType<typeof testPad>>, ...words: s
 describe('a worker that dies in a claim', () => {
   test('before it has a launch: freed', async () => {
     await using pad = await testPad();
-    await claimAndDie(pad, 'next_launch_id');
+    await claimAndDie(pad, ['next_launch_id']);
     expect(await stateOf(pad.launchpad, 1)).toBe('RESERVED');
     expect(await freeUnstarted(pad.launchpad, 60)).toEqual([]);
     expect(await freeUnstarted(pad.launchpad, 0)).toEqual([1]);
@@ -245,7 +267,7 @@ describe('a worker that dies in a claim', () => {
   test('before the Firework knows its launch: freed, and the launch ends', async () => {
     await using pad = await testPad();
     const { launchpad } = pad;
-    await claimAndDie(pad, 'update', 'RUNNING', 'RESERVED', 'fireworks');
+    await claimAndDie(pad, ['update', 'RUNNING', 'RESERVED', 'fireworks'], 'launch', 'workflow');
     expect(await stateOf(launchpad, 1)).toBe('RESERVED');
     expect(await freeUnstarted(launchpad, 0)).toEqual([1]);
     expect(await detectLostRuns(launchpad, { expirationSecs: -1, rerun: true })).toEqual({
@@ -261,7 +283,7 @@ describe('a worker that dies in a claim', () => {
   test('before the launch is written: found inconsistent, and rerun', async () => {
     await using pad = await testPad();
     const { launchpad } = pad;
-    await claimAndDie(pad, 'insert', 'state_history');
+    await claimAndDie(pad, ['insert', 'state_history'], 'firework', 'workflow');
     expect(await stateOf(launchpad, 1)).toBe('RUNNING');
     expect(await launchpad.launches.countDocuments()).toBe(0);
     expect((await detectLostRuns(launchpad, { expirationSecs: 0, rerun: true })).inconsistentFwIds).toEqual([
@@ -273,7 +295,7 @@ describe('a worker that dies in a claim', () => {
   test('before the workflow knows: lost like any run', async () => {
     await using pad = await testPad();
     const { launchpad } = pad;
-    await claimAndDie(pad, 'update', 'fw_states.1');
+    await claimAndDie(pad, ['update', 'fw_states.1'], 'firework', 'launch');
     expect((await launchpad.workflows.findOne({}))?.state).toBe('READY');
     expect((await detectLostRuns(launchpad, { expirationSecs: -1, rerun: true })).fwIds).toEqual([1]);
     expect(await stateOf(launchpad, 1)).toBe('READY');
@@ -479,7 +501,7 @@ test('a sweep ended the launch of a worker that comes back, and died: the Firewo
   const held = wire.hold('findAndModify', 'fw_states.3');
   const claiming = claim(wire.launchpad, worker, dir).catch((thrown: unknown) => thrown);
   await held;
-  await Bun.sleep(50);
+  await arrived(launchpad, 3, ['firework', 'launch']);
   wire.cut();
   await claiming;
   wire.mend();

@@ -22,9 +22,9 @@ test('a dead holder’s runs out, and one by a clock that is wrong does not coun
   await using pad = await testPad();
   const other = await pad.another();
   expect(await takeLease(other, 'work', 50)).toBe(true);
-  expect(await takeLease(pad.launchpad, 'work', 50)).toBe(false);
   await Bun.sleep(60);
   expect(await takeLease(pad.launchpad, 'work', 60_000)).toBe(true);
+  expect(await takeLease(other, 'work', 50)).toBe(false);
   const leases = pad.launchpad.db.collection('borealis_leases');
   await leases.updateOne({ _id: 'work' as never }, { $set: { until: new Date(Date.now() + 86_400_000) } });
   expect(await takeLease(other, 'work', 60_000)).toBe(true);
