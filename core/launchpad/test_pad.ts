@@ -1,13 +1,13 @@
 /**
  * A LaunchPad for one test: a database of its own, on the server that MONGODB_URI names, else on the one-machine LaunchPad
- * in memory, which all tests of a process share and which goes with its last user.
+ * in memory, which all tests of a process share and which goes with the process.
  */
 import { randomBytes } from 'node:crypto';
 import { type Mongo, startMongo } from '../../sandbox/mongo/server.ts';
 import { LaunchPad, type LaunchPadOptions } from './launchpad.ts';
 import { type LaunchPadSettings, launchPadSettings } from './settings.ts';
 
-let shared: { mongo: Mongo; users: number } | null = null;
+let shared: Promise<Mongo> | null = null;
 
 export interface TestPad extends AsyncDisposable {
   launchpad: LaunchPad;
@@ -18,7 +18,8 @@ export interface TestPad extends AsyncDisposable {
 
 /** Opens and resets a LaunchPad of the test's own. Dropped and closed when disposed of. */
 export async function testPad(options: LaunchPadOptions = {}): Promise<TestPad> {
-  const uri = process.env.MONGODB_URI ?? (await sharedUri());
+  shared ??= process.env.MONGODB_URI ? null : startMongo();
+  const uri = process.env.MONGODB_URI ?? (await shared)?.uri;
   const name = `test_${randomBytes(6).toString('hex')}`;
   const settings = launchPadSettings({ host: uri, uri_mode: true, name }, 'test');
   const launchpad = await LaunchPad.open(settings, options);
@@ -35,17 +36,6 @@ export async function testPad(options: LaunchPadOptions = {}): Promise<TestPad> 
     async [Symbol.asyncDispose]() {
       await launchpad.db.dropDatabase();
       for (const one of [...others, launchpad]) await one.close();
-      if (shared && !process.env.MONGODB_URI && --shared.users === 0) {
-        const { mongo } = shared;
-        shared = null;
-        await mongo.stop();
-      }
     },
   };
-}
-
-async function sharedUri(): Promise<string> {
-  shared ??= { mongo: await startMongo({}), users: 0 };
-  shared.users++;
-  return shared.mongo.uri;
 }
