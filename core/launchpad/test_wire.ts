@@ -73,7 +73,7 @@ export async function wireTo(settings: LaunchPadSettings, o: LaunchPadOptions = 
   // Looks for the server again at once, for tests that mend the wire.
   const mongoclient_kwargs = { minHeartbeatFrequencyMS: 20 };
   const over = launchPadSettings({ host, uri_mode: true, name: settings.name, mongoclient_kwargs }, 'test');
-  const launchpad = await LaunchPad.open(over, { serverSelectionTimeoutMs: 500, ...o });
+  const launchpad = await patiently(() => LaunchPad.open(over, { serverSelectionTimeoutMs: 500, ...o }));
   return {
     launchpad,
     cut,
@@ -87,4 +87,15 @@ export async function wireTo(settings: LaunchPadSettings, o: LaunchPadOptions = 
       await new Promise((closed) => server.close(closed));
     },
   };
+}
+
+/** A server that is there is found in the end: what is short for those that are away is not long on a busy machine. */
+async function patiently<T>(open: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open();
+    } catch (thrown) {
+      if (tries === 20) throw thrown;
+    }
+  }
 }
