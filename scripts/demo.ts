@@ -11,7 +11,7 @@
 import { join, resolve } from 'node:path';
 import { BorealisError, messageOf } from '../core/errors.ts';
 import { SECOND, sleep } from '../core/wait.ts';
-import { build } from './build.ts';
+import { build, takeBuilt } from './build.ts';
 import { openStage, type Stage } from './demo_stage.ts';
 import { dockerEngine, importImage } from './docker_engine.ts';
 import { provide } from './system_packages.ts';
@@ -42,8 +42,12 @@ process.exit(await stage.close());
 
 /** Binaries, a Docker Engine and the image that the steps run in. */
 async function prepare(stage: Stage): Promise<void> {
-  stage.say('Building fireworker and borealisctl');
-  await build(stage.bin);
+  if (await takeBuilt(stage.bin)) {
+    stage.say('Taking fireworker and borealisctl from dist/: they are of these sources');
+  } else {
+    stage.say('Building fireworker and borealisctl');
+    await build(stage.bin, stage.signal);
+  }
   stage.check();
   const without = 'the steps run as ScriptTasks instead of DockerTasks';
   const engine = await dockerEngine({ say: stage.say, without, signal: stage.signal });

@@ -1,12 +1,13 @@
 /** The demo comes to its end, and however it ends, it leaves nothing behind. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { chown, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MINUTE, sleep } from '../core/wait.ts';
 import { Engine } from '../daemon/docker/engine.ts';
 import { isAlive } from '../sandbox/gcp/processes.ts';
+import { build } from '../scripts/build.ts';
 import { dockerEngine } from '../scripts/docker_engine.ts';
 import { killProcessesIn, processesIn } from '../scripts/processes_in.ts';
 import { pathWithSbin } from '../scripts/system_packages.ts';
@@ -20,6 +21,18 @@ const asRoot = process.getuid?.() === 0;
 const noEngine =
   asRoot && Bun.which('dockerd', { PATH: pathWithSbin() }) ? '' : ' (skipped: needs root and dockerd)';
 
+/** A copy of the checkout in which nothing was built yet: there a demo builds, and here it takes what is in dist. */
+let fresh: string;
+beforeAll(async () => {
+  await build();
+  fresh = await mkdtemp(join(tmpdir(), 'demo-checkout-'));
+  for (const name of await readdir(root))
+    if (!['.git', 'dist', 'node_modules'].includes(name))
+      await cp(join(root, name), join(fresh, name), { recursive: true });
+  await symlink(join(root, 'node_modules'), join(fresh, 'node_modules'));
+}, MINUTE);
+afterAll(() => rm(fresh, { recursive: true }));
+
 /** Everything that a demo could leave. Its temporary folder is below `folder`. */
 interface World {
   folder: string;
@@ -27,7 +40,8 @@ interface World {
 }
 
 interface Leavings {
-  checkout: string[];
+  /** What is in the checkouts. */
+  checkouts: string[][];
   interfaces: string[];
   /** Folders of Docker Engines whose starter is gone. */
   engines: string[];
@@ -41,7 +55,9 @@ async function leavings(): Promise<Leavings> {
     if (owner !== null && !isAlive(JSON.parse(owner))) engines.push(name);
   }
   return {
-    checkout: (await readdir(root)).sort(),
+    checkouts: await Promise.all(
+      [root, fresh, join(root, 'dist')].map(async (path) => (await readdir(path)).sort()),
+    ),
     interfaces: await readdir('/sys/class/net').catch(() => []),
     engines,
   };
@@ -69,9 +85,13 @@ interface Demo {
 }
 
 /** Starts a demo as a terminal does: it leads a process group. Without DOCKER_HOST it starts an Engine of its own. */
-function startDemo(argv: readonly string[], env: Record<string, string | undefined> = {}): Demo {
+function startDemo(
+  argv: readonly string[],
+  env: Record<string, string | undefined> = {},
+  checkout = root,
+): Demo {
   const child = Bun.spawn([...argv], {
-    cwd: root,
+    cwd: checkout,
     env: { ...process.env, DOCKER_HOST: undefined, TMPDIR: world.folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -168,8 +188,9 @@ describe('to the end', () => {
     `with an Engine of its own, by npm${noEngine}`,
     async () => {
       const started = Date.now();
-      const demo = startDemo(NPM);
+      const demo = startDemo(NPM, {}, fresh);
       expect([await demo.exited, demo.said()]).toEqual([0, expect.any(String)]);
+      expect(demo.said()).toContain('Building fireworker and borealisctl\n');
       expectWholeDemo(demo.said(), 'docker');
       expect(demo.said()).toMatch(/gs:\/\/sandbox\/word-atlas\/logs\/\d{8}\.\d{6}_draw/);
       expect(Date.now() - started).toBeLessThan(60_000);
@@ -267,6 +288,8 @@ async function engineStarts(): Promise<void> {
 interface Interruption {
   when: string;
   until: (demo: Demo) => Promise<unknown>;
+  /** Where: the fresh one, for a demo that builds. */
+  checkout?: () => string;
   argv?: readonly string[];
   send?: typeof group;
   signal?: NodeJS.Signals;
@@ -278,8 +301,13 @@ interface Interruption {
 const FLYING = / [1-9]\d*\/12 .*RUNNING/;
 
 const INTERRUPTIONS: Interruption[] = [
-  { when: 'as it begins', until: (demo) => demo.says(/Building/) },
-  { when: 'as it builds', until: (demo) => demo.says(/Building/).then(() => sleep(900)), send: alone },
+  { when: 'as it begins', until: (demo) => demo.says(/Building/), checkout: () => fresh },
+  {
+    when: 'as it builds',
+    until: (demo) => demo.says(/Building/).then(() => sleep(900)),
+    checkout: () => fresh,
+    send: alone,
+  },
   { when: 'as an Engine starts', until: engineStarts, argv: NPM },
   {
     when: 'as the sandbox starts',
@@ -295,17 +323,25 @@ const INTERRUPTIONS: Interruption[] = [
   { when: 'as it cleans up', until: (demo) => demo.says(/The sandbox in .* is gone/), signal: 'SIGHUP' },
   {
     when: 'at any moment',
-    until: (demo) => demo.says(/Building/).then(() => sleep(Math.random() * 5000)),
+    until: (demo) => demo.says(/Taking/).then(() => sleep(Math.random() * 5000)),
   },
 ];
 
 describe('interrupted', () => {
-  for (const { when, until, argv = BUN, send = group, signal = 'SIGINT', againMs } of INTERRUPTIONS) {
+  for (const {
+    when,
+    until,
+    argv = BUN,
+    checkout = () => root,
+    send = group,
+    signal = 'SIGINT',
+    againMs,
+  } of INTERRUPTIONS) {
     const how = `${signal} to ${send === group ? 'all' : 'one'}, ${argv === NPM ? 'npm' : 'bun'}`;
     test.skipIf(noEngine !== '')(
       `${when} (${how})${noEngine}`,
       async () => {
-        const demo = startDemo(argv);
+        const demo = startDemo(argv, {}, checkout());
         await until(demo);
         send(demo.pid, signal);
         if (againMs !== undefined) {
