@@ -132,6 +132,9 @@ async function launch(
   const { args = [], env = {}, signal } = o;
   const logFile = join(folder, 'dockerd.log');
   const log = openSync(logFile, 'a');
+  // On a busy machine dockerd may take its containerd for hung, and has it write where it hangs: to TMPDIR, for good.
+  const tmp = join(folder, 'tmp');
+  await mkdir(tmp, { recursive: true });
   const child = Bun.spawn(
     [
       dockerd,
@@ -153,7 +156,7 @@ async function launch(
     {
       stdio: ['ignore', log, log],
       detached: true,
-      env: { ...process.env, PATH: pathWithSbin(), DOCKER_HOST: undefined, ...env },
+      env: { ...process.env, PATH: pathWithSbin(), TMPDIR: tmp, DOCKER_HOST: undefined, ...env },
     },
   );
   closeSync(log);

@@ -92,7 +92,7 @@ function startDemo(
 ): Demo {
   const child = Bun.spawn([...argv], {
     cwd: checkout,
-    env: { ...process.env, DOCKER_HOST: undefined, TMPDIR: world.folder, ...env },
+    env: { ...process.env, DOCKER_HOST: undefined, TMPDIR: world.folder, DEMO_FOLDER: world.folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -276,7 +276,7 @@ async function ownDockerd(): Promise<number | null> {
   for (const { pid, argv } of await processesIn('/tmp')) {
     if (!argv[0]?.endsWith('dockerd')) continue;
     const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-    if (environ.includes(`TMPDIR=${world.folder}\0`)) return pid;
+    if (environ.includes(`DEMO_FOLDER=${world.folder}\0`)) return pid;
   }
   return null;
 }
