@@ -225,10 +225,11 @@ async function whileEnding(
   fws: number[],
   links: Record<number, number[]>,
   meanwhile: (fwId: number) => Promise<unknown>,
-  hold: readonly string[] = OWN_WRITE,
+  { chains, hold = OWN_WRITE }: { chains: boolean; hold?: readonly string[] },
 ): Promise<boolean> {
   await using wire = await wireTo(pad.settings);
   const { launchpad } = wire;
+  launchpad.chains = chains;
   await addWorkflows(launchpad, [
     newWorkflow({ fws: fws.map((fw_id) => ({ fw_id, spec: { _tasks } })), links }),
   ]);
@@ -244,13 +245,16 @@ async function whileEnding(
   return await ending;
 }
 
-describe('an end from which nothing follows', () => {
+describe.each([
+  ['its writes chained', true],
+  ['its writes one by one', false],
+])('an end from which nothing follows, %s', (_, chains) => {
   const links = { 1: [5], 2: [5], 3: [5], 4: [5] };
 
   test('of one among many that are awaited, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();
     const again = (fwId: number) => rerun(pad.launchpad, fwId);
-    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again)).toBe(false);
+    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again, { chains })).toBe(false);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect((await statesIn(pad.launchpad)).sort()).toEqual([
       'COMPLETED',
@@ -272,7 +276,7 @@ describe('an end from which nothing follows', () => {
         const last = (await claim(launchpad, worker, dir)) as Claim;
         await complete(launchpad, last, fwAction(), 'COMPLETED');
       };
-      expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, endLast, hold)).toBe(true);
+      expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, endLast, { chains, hold })).toBe(true);
       expect(await statesIn(launchpad)).toEqual([...Array(4).fill('COMPLETED'), 'READY']);
       expect(await violations(launchpad)).toEqual([]);
     });
@@ -280,7 +284,7 @@ describe('an end from which nothing follows', () => {
 
   test('of one alone, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();
-    const current = await whileEnding(pad, [1], {}, (fwId) => rerun(pad.launchpad, fwId));
+    const current = await whileEnding(pad, [1], {}, (fwId) => rerun(pad.launchpad, fwId), { chains });
     expect(current).toBe(false);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect(await statesIn(pad.launchpad)).toEqual(['READY']);
@@ -289,7 +293,9 @@ describe('an end from which nothing follows', () => {
   test('of one alone, to which something is added meanwhile', async () => {
     await using pad = await testPad();
     const more = newWorkflow({ spec: { _tasks } });
-    const current = await whileEnding(pad, [1], {}, (fwId) => appendWorkflow(pad.launchpad, more, [fwId]));
+    const current = await whileEnding(pad, [1], {}, (fwId) => appendWorkflow(pad.launchpad, more, [fwId]), {
+      chains,
+    });
     expect(current).toBe(true);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect(await statesIn(pad.launchpad)).toEqual(['COMPLETED', 'READY']);
@@ -299,6 +305,7 @@ describe('an end from which nothing follows', () => {
     await using pad = await testPad();
     const { workflows } = pad.launchpad;
     await using wire = await wireTo(pad.settings);
+    wire.launchpad.chains = chains;
     await addWorkflows(wire.launchpad, [newWorkflow({ spec: { _tasks } })]);
     const flown = (await claim(wire.launchpad, worker, dir)) as Claim;
     await workflows.updateOne({}, { $set: { locked: true } });
@@ -310,4 +317,116 @@ describe('an end from which nothing follows', () => {
     expect(await violations(pad.launchpad)).toEqual([]);
     expect((await workflows.findOne({}))?.state).toBe('COMPLETED');
   });
+
+  /** One Firework alone, in flight over a wire. */
+  async function alone(wire: Awaited<ReturnType<typeof wireTo>>): Promise<Claim> {
+    wire.launchpad.chains = chains;
+    await addWorkflows(wire.launchpad, [newWorkflow({ spec: { _tasks } })]);
+    return (await claim(wire.launchpad, worker, dir)) as Claim;
+  }
+
+  test('whose answer is lost: the second attempt finds what the first one wrote', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    const write = wire.hold(...OWN_WRITE);
+    const first = complete(wire.launchpad, flown, fwAction(), 'COMPLETED').catch((thrown: unknown) => thrown);
+    (await write).passUnanswered();
+    while ((await statesIn(launchpad))[0] !== 'COMPLETED') await Bun.sleep(5);
+    wire.cut();
+    expect(await first).toSatisfy(isAway);
+    wire.mend();
+    expect(await complete(wire.launchpad, flown, fwAction(), 'COMPLETED')).toBe(true);
+    expect((await launchOf(launchpad, 1))?.state_history.map(({ state }: Doc) => state)).toEqual([
+      'RUNNING',
+      'COMPLETED',
+    ]);
+    expect((await launchpad.workflows.findOne({}))?.state).toBe('COMPLETED');
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('that did not arrive is written by the second attempt', async () => {
+    await using pad = await testPad();
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    const write = wire.hold('update', 'launches', 'COMPLETED');
+    const first = complete(wire.launchpad, flown, fwAction(), 'COMPLETED').catch((thrown: unknown) => thrown);
+    await write;
+    wire.cut();
+    expect(await first).toSatisfy(isAway);
+    expect(await statesIn(pad.launchpad)).toEqual(['RUNNING']);
+    wire.mend();
+    expect(await complete(wire.launchpad, flown, fwAction(), 'COMPLETED')).toBe(true);
+    expect(await statesIn(pad.launchpad)).toEqual(['COMPLETED']);
+    expect(await violations(pad.launchpad)).toEqual([]);
+  });
+
+  test('of a run that was found lost, and that another worker repeats by now: nothing of it is written', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    await detectLostRuns(launchpad, { expirationSecs: -1, rerun: true });
+    const again = (await claim(launchpad, worker, dir)) as Claim;
+    const before = await Promise.all([launchpad.workflows.findOne({}), launchpad.fireworks.findOne({})]);
+    expect(await complete(wire.launchpad, flown, fwAction(), 'COMPLETED')).toBe(false);
+    expect(await Promise.all([launchpad.workflows.findOne({}), launchpad.fireworks.findOne({})])).toEqual(
+      before,
+    );
+    expect(await complete(launchpad, again, fwAction(), 'COMPLETED')).toBe(true);
+    expect(await violations(launchpad)).toEqual([]);
+  });
+
+  test('of a Firework that has another launch, though its workflow does not know: the workflow is made right', async () => {
+    await using pad = await testPad();
+    const { launchpad } = pad;
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    await launchpad.fireworks.updateOne({ fw_id: 1 }, { $set: { launches: [], state: 'READY' } });
+    expect(await complete(wire.launchpad, flown, fwAction(), 'COMPLETED')).toBe(false);
+    expect(await statesIn(launchpad)).toEqual(['READY']);
+    expect((await launchpad.workflows.findOne({}))?.fw_states).toEqual({ 1: 'READY' });
+  });
+
+  test('of a workflow that was deleted', async () => {
+    await using pad = await testPad();
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    await deleteWorkflow(pad.launchpad, 1);
+    expect(await complete(wire.launchpad, flown, fwAction(), 'COMPLETED')).toBe(false);
+    for (const name of ['fireworks', 'launches', 'workflows'] as const)
+      expect(await pad.launchpad[name].countDocuments()).toBe(0);
+  });
+
+  test('an action with what MongoDB would take for expressions is stored as it is', async () => {
+    await using pad = await testPad();
+    await using wire = await wireTo(pad.settings);
+    const flown = await alone(wire);
+    const stored_data = { price: '$5', $sum: ['$a'], nested: { $literal: 1 }, 'a.b': 2, list: ['$$ROOT'] };
+    expect(await complete(wire.launchpad, flown, fwAction({ stored_data }), 'COMPLETED')).toBe(true);
+    expect((await launchOf(pad.launchpad, 1))?.action.stored_data).toEqual(stored_data);
+  });
+});
+
+test('a server that knows no chained writes is asked for one once', async () => {
+  await using pad = await testPad({ monitorCommands: true });
+  const { launchpad } = pad;
+  const admin = launchpad.client.db('admin');
+  const asked: string[] = [];
+  launchpad.client.on('commandStarted', ({ commandName }) => void asked.push(commandName));
+  launchpad.client.db = new Proxy(launchpad.client.db, {
+    apply: (target, self, [name]) =>
+      name === 'admin'
+        ? { command: () => admin.command({ bulkWriteOfALaterVersion: 1 }) }
+        : Reflect.apply(target, self, [name]),
+  });
+  for (let i = 0; i < 2; i++) {
+    await addWorkflows(launchpad, [newWorkflow({ spec: { _tasks } })]);
+    const flown = (await claim(launchpad, worker, dir)) as Claim;
+    expect(await complete(launchpad, flown, fwAction(), 'COMPLETED')).toBe(true);
+  }
+  expect(asked.filter((name) => name.startsWith('bulkWrite'))).toHaveLength(1);
+  expect(await statesIn(launchpad)).toEqual(['COMPLETED', 'COMPLETED']);
+  expect(await violations(launchpad)).toEqual([]);
 });

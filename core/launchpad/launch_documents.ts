@@ -102,6 +102,13 @@ export function completion(startedAt: Date, at: Date): { $set: Document; $push: 
   };
 }
 
+/** The same as fields and the expressions that they become. */
+export function completionExpressions(startedAt: Date, at: Date, action: Doc | null): Document {
+  const { $set, $push } = completion(startedAt, at);
+  const state_history = { $concatArrays: ['$state_history', [$push.state_history]] };
+  return { ...$set, state_history, ...(action && { action: { $literal: action } }) };
+}
+
 function endingTimes(startedAt: Date | null, at: Date): Document {
   const secs = startedAt && new Double((at.getTime() - startedAt.getTime()) / 1000);
   return { time_end: isoTime(at), runtime_secs: secs };

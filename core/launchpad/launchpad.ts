@@ -38,6 +38,9 @@ export class LaunchPad implements AsyncDisposable {
 
   readonly stillOpen = new StillOpen();
 
+  /** False when the server turned out not to know chained writes. */
+  chains = true;
+
   private constructor(
     readonly client: MongoClient,
     readonly db: Db,

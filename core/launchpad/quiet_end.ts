@@ -6,6 +6,7 @@
  * that end at the same time, the last one to write finds that the others have ended, and does not go this way.
  */
 import type { Document } from 'mongodb';
+import type { ChainedWrite } from './chained_writes.ts';
 import type { Claim, Place } from './claim.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { LASTING } from './open_workflow.ts';
@@ -18,86 +19,91 @@ export type QuietEnd = 'done' | 'taken' | 'needs the lock';
 /** More children than this are not glanced at one by one. */
 const FEW = 20;
 
+/** How the Firework of a launch ends without the lock: two writes, of which the second follows only if the first was done. */
+export interface QuietWrites {
+  workflow: ChainedWrite & { when: Document };
+  firework: ChainedWrite;
+}
+
 /**
- * How to end the Firework of a launch without the lock; null where it is known already that this will not do. To be called
+ * How to end the Firework of a launch without the lock; null where it is known already that this will not do. To be done
  * when the launch has ended. The workflow is written before the Firework, so that what is added from then on knows that this
  * one has ended: a crash in between leaves the Firework RUNNING with a finished launch, as in `complete`.
  */
 export function quietEnd(
   launchpad: LaunchPad,
-  claim: Pick<Claim, 'fwId' | 'launchId'>,
+  { fwId, launchId }: Pick<Claim, 'fwId' | 'launchId'>,
   place: Place,
-): (() => Promise<QuietEnd>) | null {
-  if (place.alone) return () => end(launchpad, claim, () => endWorkflow(launchpad, claim.fwId, place));
-  const open = stillOpenBeside(launchpad, claim.fwId, place);
-  return open && (() => end(launchpad, claim, () => endInWorkflow(launchpad, claim.fwId, place, open)));
+): QuietWrites | null {
+  const when = place.alone ? isAlone(fwId) : nothingFollows(launchpad, fwId, place);
+  if (!when) return null;
+  const ended = { [`fw_states.${fwId}`]: 'COMPLETED', updated_on: new Date() };
+  return {
+    workflow: {
+      to: launchpad.workflows,
+      filter: { _id: place.workflowId },
+      when: { $and: [UNLOCKED, ...when] },
+      set: place.alone ? { ...ended, state: 'COMPLETED' } : ended,
+    },
+    firework: {
+      to: launchpad.fireworks,
+      filter: { fw_id: fwId, state: 'RUNNING', launches: launchId },
+      set: { state: 'COMPLETED', updated_on: isoTime() },
+    },
+  };
 }
 
-async function end(
-  launchpad: LaunchPad,
-  { fwId, launchId }: Pick<Claim, 'fwId' | 'launchId'>,
-  workflowKnows: () => Promise<boolean>,
-): Promise<QuietEnd> {
-  if (!(await workflowKnows())) return 'needs the lock';
-  const own = await launchpad.fireworks.updateOne(
-    { fw_id: fwId, state: 'RUNNING', launches: launchId },
-    { $set: { state: 'COMPLETED', updated_on: isoTime() } },
+/** The two writes one by one, when the launch has ended. */
+export async function endOneByOne(launchpad: LaunchPad, fwId: number, quiet: QuietWrites): Promise<QuietEnd> {
+  const { workflow, firework } = quiet;
+  const known = await workflow.to.updateOne(
+    { ...workflow.filter, $expr: workflow.when },
+    { $set: workflow.set },
   );
-  if (own.matchedCount > 0) return 'done';
+  if (known.matchedCount === 0) return 'needs the lock';
+  const own = await firework.to.updateOne(firework.filter, { $set: firework.set });
+  return own.matchedCount > 0 ? 'done' : await taken(launchpad, fwId);
+}
+
+/** The workflow says that a Firework has ended which is not this launch's any more: the workflow is made right. */
+export async function taken(launchpad: LaunchPad, fwId: number): Promise<'taken'> {
   // It was rerun a moment ago, and the workflow says what is not true; or it is being deleted.
   const there = await launchpad.fireworks.findOne({ fw_id: fwId }, { projection: { _id: 1 } });
   if (there) await refreshFirework(launchpad, fwId);
   return 'taken';
 }
 
-/** Ends the workflow of a Firework that is the only one in it. False while somebody holds the lock, to add to it or to rerun. */
-async function endWorkflow({ workflows }: LaunchPad, fwId: number, { workflowId }: Place): Promise<boolean> {
-  const { matchedCount } = await workflows.updateOne(
-    { _id: workflowId as never, nodes: { $size: 1 }, state: 'RUNNING', locked: { $exists: false } },
-    { $set: { state: 'COMPLETED', [`fw_states.${fwId}`]: 'COMPLETED', updated_on: new Date() } },
-  );
-  return matchedCount > 0;
-}
+/** Nobody holds the lock, to add to the workflow or to rerun. */
+const UNLOCKED = { $eq: [{ $type: '$locked' }, 'missing'] };
 
-/** Ends a Firework in its workflow. False when something may follow, or somebody holds the lock. */
-async function endInWorkflow(
-  { workflows }: LaunchPad,
-  fwId: number,
-  { workflowId, children }: Place,
-  open: readonly Document[],
-): Promise<boolean> {
-  const { matchedCount } = await workflows.updateOne(
-    {
-      _id: workflowId as never,
-      // Whoever reruns it has said so here.
-      [`fw_states.${fwId}`]: 'RUNNING',
-      state: { $in: [...LASTING] },
-      locked: { $exists: false },
-      // Some may have been added since the claim.
-      [`links.${fwId}`]: children.length > 0 ? children : { $in: [[], null] },
-      $and: [...open],
-    },
-    { $set: { [`fw_states.${fwId}`]: 'COMPLETED', updated_on: new Date() } },
-  );
-  return matchedCount > 0;
-}
+/** The workflow has this Firework and no other. */
+const isAlone = (fwId: number): Document[] => [{ $eq: ['$nodes', [fwId]] }, { $eq: ['$state', 'RUNNING'] }];
 
-/** What must hold of a workflow's `fw_states` so that nothing follows from the end of a Firework. Null: it cannot be told so. */
-function stillOpenBeside(
+/** What must hold of a workflow so that nothing follows from the end of a Firework. Null: it cannot be told so. */
+function nothingFollows(
   { stillOpen }: LaunchPad,
   fwId: number,
   { workflowId, children }: Place,
 ): Document[] | null {
   if (children.length > FEW) return null;
-  const oneOf = (ids: readonly number[]) =>
-    ids.filter((id) => id !== fwId).map((id) => ({ [`fw_states.${id}`]: OPEN }));
+  const oneOf = (ids: readonly number[]) => ids.filter((id) => id !== fwId).map(isOpen);
   const waiting = children.map((child) => ({
-    [`fw_states.${child}`]: 'WAITING',
-    $or: oneOf(stillOpen.parentsOf(workflowId, child)),
+    waits: [{ $eq: [`$fw_states.${child}`, 'WAITING'] }],
+    open: oneOf(stillOpen.parentsOf(workflowId, child)),
   }));
-  const open = children.length > 0 ? waiting : [{ $or: oneOf(stillOpen.leavesOf(workflowId)) }];
-  return open.every(({ $or }) => $or.length > 0) ? open : null;
+  const needed = children.length > 0 ? waiting : [{ waits: [], open: oneOf(stillOpen.leavesOf(workflowId)) }];
+  if (needed.some(({ open }) => open.length === 0)) return null;
+  return [
+    // Whoever reruns it has said so here.
+    { $eq: [`$fw_states.${fwId}`, 'RUNNING'] },
+    { $in: ['$state', [...LASTING]] },
+    // Some may have been added since the claim.
+    { $eq: [{ $ifNull: [`$links.${fwId}`, []] }, children] },
+    ...needed.flatMap(({ waits, open }) => [...waits, { $or: open }]),
+  ];
 }
 
-/** The state of a Firework that goes on, or may. */
-const OPEN = { $exists: true, $nin: ['COMPLETED', 'FIZZLED'] };
+/** It goes on, or may. */
+const isOpen = (fwId: number): Document => ({
+  $not: [{ $in: [{ $ifNull: [`$fw_states.${fwId}`, 'COMPLETED'] }, ['COMPLETED', 'FIZZLED']] }],
+});

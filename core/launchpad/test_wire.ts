@@ -10,6 +10,8 @@ import { type LaunchPadSettings, launchPadSettings } from './settings.ts';
 export interface Held {
   /** Lets it go on to the server. */
   pass(): void;
+  /** The same, but nothing more comes back on its connection. */
+  passUnanswered(): void;
 }
 
 export interface Wire extends AsyncDisposable {
@@ -30,11 +32,17 @@ export async function wireTo(settings: LaunchPadSettings, o: LaunchPadOptions = 
   const open = new Set<Socket>();
   let whole = true;
 
-  function take(message: Buffer, to: Socket): void {
+  function take(message: Buffer, to: Socket, from: Socket): void {
     const i = waiting.findIndex(({ words }) => words.every((word) => message.includes(word)));
     if (i < 0) return void to.write(message);
     const [{ arrived }] = waiting.splice(i, 1) as [(typeof waiting)[number]];
-    arrived({ pass: () => void to.write(message) });
+    arrived({
+      pass: () => void to.write(message),
+      passUnanswered() {
+        to.unpipe(from).resume();
+        to.write(message);
+      },
+    });
   }
 
   const server = createServer((from) => {
@@ -45,7 +53,7 @@ export async function wireTo(settings: LaunchPadSettings, o: LaunchPadOptions = 
       pending = Buffer.concat([pending, bytes]);
       while (pending.length >= 4 && pending.length >= pending.readInt32LE(0)) {
         const length = pending.readInt32LE(0);
-        take(pending.subarray(0, length), to);
+        take(pending.subarray(0, length), to, from);
         pending = pending.subarray(length);
       }
     });

@@ -16,9 +16,9 @@ import { matcher } from './match.ts';
 import type { Collection, IndexSpec } from './store.ts';
 import { MAX_MESSAGE } from './wire.ts';
 
-/** What this server says it is: MongoDB 7.0, wire version 21, alone (no replica set, so no sessions' retryable writes). */
-const VERSION = '7.0.14';
-const WIRE = 21;
+/** What this server says it is: MongoDB 8.0, wire version 25, alone (no replica set, so no sessions' retryable writes). */
+const VERSION = '8.0.4';
+const WIRE = 25;
 
 export function helloAnswer(legacyName: boolean): Record<string, unknown> {
   return {
@@ -41,7 +41,7 @@ const buildInfo: Command = () => ({
   gitVersion: 'none',
   modules: [],
   sysInfo: 'one-machine LaunchPad on SQLite',
-  versionArray: [7, 0, 14, 0],
+  versionArray: [8, 0, 4, 0],
   bits: 64,
   debug: false,
   maxBsonObjectSize: 16 * 1024 * 1024,
@@ -291,7 +291,7 @@ const validate: Command = (context) => {
 
 const getParameter: Command = ({ body }) => {
   const known: Record<string, unknown> = {
-    featureCompatibilityVersion: { version: '7.0' },
+    featureCompatibilityVersion: { version: '8.0' },
     authenticationMechanisms: ['SCRAM-SHA-256'],
   };
   const found = Object.entries(known).filter(([name]) => body.getParameter === '*' || name in body);

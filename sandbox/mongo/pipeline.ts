@@ -6,7 +6,7 @@
 import { BSONSymbol, Double, Int32, Long } from 'bson';
 import { add, isNumber, numberOf } from './arithmetic.ts';
 import { Doc } from './document.ts';
-import { failedToParse, notSupported, typeMismatch } from './errors.ts';
+import { failedToParse, MongoAnswer, notSupported, typeMismatch } from './errors.ts';
 import {
   distinctValues,
   type Evaluate,
@@ -52,6 +52,22 @@ export function compilePipeline(spec: unknown, collections: Collections): Pipeli
       yield* through(rest, collection ? documentsOf(collection, { ...query, hint }) : []);
     },
   };
+}
+
+/** Stages that make one document of one, and look at no other. */
+const OF_AN_UPDATE = new Set(['$addFields', '$set', '$project', '$unset', '$replaceRoot', '$replaceWith']);
+
+/** An update that is a pipeline: what becomes of a document. Throws MongoDB's error for what is none. */
+export function compileUpdatePipeline(spec: readonly unknown[]): Projector {
+  const stages = stagesOf(spec, () => undefined);
+  const stranger = stages.find(({ name }) => !OF_AN_UPDATE.has(name));
+  if (stranger)
+    throw new MongoAnswer(
+      72,
+      'InvalidOptions',
+      `${stranger.name} is not allowed to be used within an update`,
+    );
+  return (document) => [...through(stages, [document])][0] as Doc;
 }
 
 interface Compiled {

@@ -124,9 +124,11 @@ function apply(value: unknown, tree: Tree, mode: 'include' | 'exclude' | 'add', 
   }
   if (!(value instanceof Doc)) {
     if (mode === 'exclude') return value;
-    const computed = computeInto(new Doc(), tree, mode, scope);
-    return computed.size > 0 ? computed : undefined;
+    const made = computeInto(new Doc(), tree, mode, scope, computedOf(tree, scope));
+    return made.size > 0 ? made : undefined;
   }
+  // Before the copy is made: what is learnt of where its fields lie is the copy's too.
+  const computed = computedOf(tree, scope);
   const to = mode === 'include' ? new Doc() : value.copy();
   if (mode === 'include') {
     for (const key of value.keysAmong(tree)) {
@@ -144,13 +146,22 @@ function apply(value: unknown, tree: Tree, mode: 'include' | 'exclude' | 'add', 
       else if (node instanceof Map) to.set(key, apply(value.get(key), node, mode, scope));
     }
   }
-  return computeInto(to, tree, mode, scope);
+  return computeInto(to, tree, mode, scope, computed);
 }
 
-function computeInto(to: Doc, tree: Tree, mode: 'include' | 'exclude' | 'add', scope: Scope): Doc {
+const computedOf = (tree: Tree, scope: Scope): ReadonlyMap<string, unknown> =>
+  new Map([...tree].flatMap(([key, node]) => (typeof node === 'function' ? [[key, node(scope)]] : [])));
+
+function computeInto(
+  to: Doc,
+  tree: Tree,
+  mode: 'include' | 'exclude' | 'add',
+  scope: Scope,
+  computed: ReadonlyMap<string, unknown>,
+): Doc {
   for (const [key, node] of tree) {
     if (typeof node === 'function') {
-      const value = node(scope);
+      const value = computed.get(key);
       if (value !== undefined) to.set(key, value);
       else if (mode === 'add') to.delete(key);
     } else if (node instanceof Map && !to.has(key)) {

@@ -6,6 +6,7 @@
 import { Double, Int32, Long } from 'bson';
 import type { Socket, TCPSocketListener } from 'bun';
 import { helloAnswer, schemaCommands, serverCommands } from './admin.ts';
+import { bulkWrite } from './bulk_write.ts';
 import type { Command } from './command.ts';
 import { Cursors } from './cursors.ts';
 import { Doc, plainOf } from './document.ts';
@@ -149,7 +150,7 @@ class Server {
     const { scram } = connection;
     const greeting = name === 'hello' || name === 'isMaster' || name === 'ismaster';
     const sasl = name === 'saslStart' || name === 'saslContinue';
-    const work = own(writeCommands, name) ?? own(schemaCommands, name);
+    const work = name === 'bulkWrite' ? bulkWrite : (own(writeCommands, name) ?? own(schemaCommands, name));
     const look = own(readCommands, name) ?? own(serverCommands, name);
     if (!greeting && !sasl && !work && !look) throw commandNotFound(name);
     this.counters[name] = (this.counters[name] ?? 0) + 1;
@@ -197,7 +198,18 @@ class Server {
 
 /** Documents that a command carries. They are taken from the command where they are needed, never apart as a whole. */
 const CARRIED = new Set([
-  ...['documents', 'updates', 'deletes', 'pipeline', 'ops', 'filter', 'projection', 'fields', 'sort'],
+  ...[
+    'documents',
+    'updates',
+    'deletes',
+    'pipeline',
+    'ops',
+    'nsInfo',
+    'filter',
+    'projection',
+    'fields',
+    'sort',
+  ],
   // Only says who asks.
   'lsid',
 ]);

@@ -12,7 +12,6 @@ import {
   failedToParse,
   immutableField,
   MongoAnswer,
-  notSupported,
   pathNotViable,
   typeMismatch,
 } from './errors.ts';
@@ -41,7 +40,6 @@ export function isReplacement(update: unknown): boolean {
 
 /** Throws MongoDB's error for what is no update, whether or not there is something to update. */
 export function checkUpdate(update: unknown): asserts update is Doc {
-  if (Array.isArray(update)) throw notSupported('updates with an aggregation pipeline are not supported');
   if (!(update instanceof Doc)) throw failedToParse('Update argument must be either an object or an array');
   if (isReplacement(update)) return;
   for (const [name, fields] of update.entries()) {
@@ -95,9 +93,24 @@ export function applyUpdate(document: Doc, update: unknown, context: UpdateConte
   const idle = [...filters.keys()].find((name) => !used.has(name));
   if (idle !== undefined)
     throw failedToParse(`The array filter for identifier '${idle}' was not used in the update`);
-  if ((!context.inserting || document.has('_id')) && compareIds(document, result) !== 0)
-    throw immutableField("Performing an update on the path '_id' would modify the immutable field '_id'");
+  return withSameId(document, result, context);
+}
+
+/** What a pipeline made of a document, which keeps its `_id` where the pipeline has left it out. */
+export function applyPipeline(document: Doc, become: (document: Doc) => Doc, context: UpdateContext): Doc {
+  const after = become(document);
+  if (after.has('_id') || !document.has('_id')) return withSameId(document, after, context);
+  const result = new Doc();
+  result.take('_id', document);
+  for (const key of after.keys()) result.take(key, after);
   return result;
+}
+
+/** Throws when an update has changed the `_id`. */
+function withSameId(before: Doc, after: Doc, { inserting }: UpdateContext): Doc {
+  if ((!inserting || before.has('_id')) && compareIds(before, after) !== 0)
+    throw immutableField("Performing an update on the path '_id' would modify the immutable field '_id'");
+  return after;
 }
 
 /** These make nothing where there is nothing. */

@@ -5,10 +5,11 @@ import { Doc } from './document.ts';
 import { badValue, failedToParse, MongoAnswer } from './errors.ts';
 import { truthy } from './expression.ts';
 import { isOperators } from './match.ts';
+import { compileUpdatePipeline } from './pipeline.ts';
 import { projector, put } from './project.ts';
 import { run } from './query.ts';
 import type { Collection, Stored } from './store.ts';
-import { applyUpdate, checkUpdate, isReplacement } from './update.ts';
+import { applyPipeline, applyUpdate, checkUpdate, isReplacement } from './update.ts';
 
 interface WriteError {
   index: number;
@@ -39,12 +40,12 @@ function each(context: Context, field: string, work: (item: Doc, index: number) 
   return errors;
 }
 
-const MOST_WRITES = 100_000;
+export const MOST_WRITES = 100_000;
 
 const withErrors = (errors: WriteError[]) => (errors.length > 0 ? { writeErrors: errors } : {});
 
 /** `_id` first, made here when the client did not. */
-function withId(document: Doc): Doc {
+export function withId(document: Doc): Doc {
   const id = document.get('_id');
   if (Array.isArray(id)) throw badValue("The '_id' value cannot be of type array");
   if (isOperators(id))
@@ -72,21 +73,57 @@ const insert: Command = (context) => {
 };
 
 /** What an update statement, or a findAndModify, says. */
-interface Change {
+export interface Change {
   filter: Doc;
-  update: unknown;
-  arrayFilters: readonly Doc[];
+  /** The document after it; `document` stays as it was. */
+  apply: (document: Doc, inserting: boolean) => Doc;
+  replaces: boolean;
 }
 
-function changeOf(statement: Doc, filter: string, update: string): Change {
+/** `filter`, `update`: the names of its fields. */
+export function changeOf(statement: Doc, filter: string, update: string): Change {
   if (statement.get('collation')) throw badValue('collation is not supported');
-  const change = {
-    filter: documentAt(statement, filter) ?? new Doc(),
-    update: statement.get(update),
-    arrayFilters: documentsAt(statement, 'arrayFilters'),
+  const asked = documentAt(statement, filter) ?? new Doc();
+  const change = statement.get(update);
+  const arrayFilters = documentsAt(statement, 'arrayFilters');
+  const context = (inserting: boolean) => ({ filter: asked, arrayFilters, inserting, now: new Date() });
+  if (Array.isArray(change)) {
+    if (arrayFilters.length > 0)
+      throw failedToParse('Cannot specify arrayFilters and a pipeline update at the same time');
+    const become = compileUpdatePipeline(change);
+    const apply = (document: Doc, inserting: boolean) => applyPipeline(document, become, context(inserting));
+    return { filter: asked, apply, replaces: false };
+  }
+  if (change !== undefined) checkUpdate(change);
+  const apply = (document: Doc, inserting: boolean) => applyUpdate(document, change, context(inserting));
+  return { filter: asked, apply, replaces: isReplacement(change) };
+}
+
+/** What an update statement did. */
+export interface Updated {
+  n: number;
+  nModified: number;
+  /** The `_id` of what it inserted. */
+  upserted?: unknown;
+}
+
+/** One update statement, whose options have the same names in every command that carries one. */
+export function updateBy(collection: Collection, change: Change, statement: Doc): Updated {
+  const multi = truthy(statement.get('multi'));
+  if (multi && change.replaces)
+    throw failedToParse('multi update is not supported for replacement-style update');
+  const query = {
+    filter: change.filter,
+    limit: multi ? 0 : 1,
+    sort: documentAt(statement, 'sort'),
+    hint: statement.get('hint'),
   };
-  if (change.update !== undefined) checkUpdate(change.update);
-  return change;
+  const found = [...run(collection, query)];
+  let nModified = 0;
+  // As in MongoDB, where one of many fails the ones before it stay as they were written.
+  for (const one of found) if (modify(collection, one, change).changed) nModified++;
+  if (found.length > 0 || !truthy(statement.get('upsert'))) return { n: found.length, nModified };
+  return { n: 1, nModified, upserted: upsert(collection, change).get('_id') };
 }
 
 const update: Command = (context) => {
@@ -95,50 +132,29 @@ const update: Command = (context) => {
   let nModified = 0;
   const upserted: { index: number; _id: unknown }[] = [];
   const errors = each(context, 'updates', (statement, index) => {
-    const change = changeOf(statement, 'q', 'u');
-    const multi = truthy(statement.get('multi'));
-    if (multi && isReplacement(change.update))
-      throw failedToParse('multi update is not supported for replacement-style update');
-    const query = {
-      filter: change.filter,
-      limit: multi ? 0 : 1,
-      sort: documentAt(statement, 'sort'),
-      hint: statement.get('hint'),
-    };
-    const found = [...run(collection, query)];
-    let modified = 0;
-    // As in MongoDB, where one of many fails the ones before it stay as they were written.
-    for (const one of found) if (modify(collection, one, change).changed) modified++;
-    n += found.length;
-    nModified += modified;
-    if (found.length === 0 && truthy(statement.get('upsert'))) {
-      const document = upsert(collection, change);
-      upserted.push({ index, _id: document.get('_id') });
-      n++;
-    }
+    const done = updateBy(collection, changeOf(statement, 'q', 'u'), statement);
+    n += done.n;
+    nModified += done.nModified;
+    if (done.upserted !== undefined) upserted.push({ index, _id: done.upserted });
   });
   return { n, nModified, ...(upserted.length > 0 && { upserted }), ...withErrors(errors) };
 };
 
-function modify(collection: Collection, { rid, document }: Stored, change: Change) {
-  const { filter, arrayFilters } = change;
-  const context = { filter, arrayFilters, inserting: false, now: new Date() };
-  const after = applyUpdate(document, change.update, context);
+function modify(collection: Collection, { rid, document }: Stored, { apply }: Change) {
+  const after = apply(document, false);
   const changed = after !== document && !after.bytes.equals(document.bytes);
   if (changed) collection.replace(rid, document, after);
   return { after, changed };
 }
 
 /** Puts a new document in, made of the equalities of the query and the update. */
-function upsert(collection: Collection, { filter, update, arrayFilters }: Change): Doc {
+function upsert(collection: Collection, { filter, apply, replaces }: Change): Doc {
   const known = equalities(filter);
   let seed = new Doc();
-  if (isReplacement(update)) {
+  if (replaces) {
     if (known.has('_id')) seed.set('_id', known.get('_id'));
   } else for (const [path, value] of known) seed = put(seed, path.split('.'), value);
-  const document = withId(
-    applyUpdate(seed, update, { filter, arrayFilters, inserting: true, now: new Date() }),
-  );
+  const document = withId(apply(seed, true));
   collection.insert(document);
   return document;
 }
@@ -162,16 +178,22 @@ const remove: Command = (context) => {
   let n = 0;
   const errors = each(context, 'deletes', (statement) => {
     const filter = documentAt(statement, 'q') ?? new Doc();
-    const limit = truthy(statement.get('limit')) ? 1 : 0;
-    for (const found of collection
-      ? [...run(collection, { filter, limit, hint: statement.get('hint') })]
-      : []) {
-      collection?.delete(found);
-      n++;
-    }
+    n += deleteBy(collection, filter, truthy(statement.get('limit')) ? 1 : 0, statement.get('hint'));
   });
   return { n, ...withErrors(errors) };
 };
+
+/** Deletes what matches, `limit` at most unless it is 0. Returns how many. */
+export function deleteBy(
+  collection: Collection | undefined,
+  filter: Doc,
+  limit: number,
+  hint: unknown,
+): number {
+  const found = collection ? [...run(collection, { filter, limit, hint })] : [];
+  for (const one of found) collection?.delete(one);
+  return found.length;
+}
 
 const findAndModify: Command = (context) => {
   const { body, command } = context;

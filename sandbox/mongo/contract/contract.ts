@@ -1,5 +1,6 @@
 /** The whole contract, case by case. */
 import { aggregation } from './aggregation.ts';
+import { bulk } from './bulk.ts';
 import { commands } from './commands.ts';
 import { indexes } from './indexes.ts';
 import { queries } from './queries.ts';
@@ -8,6 +9,6 @@ import { types } from './types.ts';
 import { updates } from './updates.ts';
 
 export function contract(subject: Subject): void {
-  for (const [title, cases] of Object.entries({ queries, updates, indexes, aggregation, commands, types }))
-    holds(subject, title, cases);
+  const all = { queries, updates, bulk, indexes, aggregation, commands, types };
+  for (const [title, cases] of Object.entries(all)) holds(subject, title, cases);
 }

@@ -1,4 +1,4 @@
-/** The contract on the MongoDB 7 that MONGODB_URI names, which has no replicas and asks for no password. */
+/** The contract on the MongoDB 8 that MONGODB_URI names, which has no replicas and asks for no password. */
 import { test } from 'bun:test';
 import { contract } from './contract.ts';
 
