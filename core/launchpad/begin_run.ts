@@ -20,8 +20,8 @@ export async function start(
   const { claim: flown, document } = launchOf(firework, launchId, fworker, o);
   const [place] = await Promise.all([
     markRunning(launchpad, flown.fwId),
-    // In doubt it may be there already.
-    launchpad.launches.updateOne({ launch_id: launchId }, { $setOnInsert: document }, { upsert: true }),
+    // In doubt it may be there already, or a sweep has judged that it never comes: that is looked at below.
+    insert(launchpad, document),
   ]);
   launchpad.launchIds.used(launchId);
   const takenAt = timeOf(firework.updated_on)?.getTime() ?? 0;

@@ -86,12 +86,13 @@ function nothingFollows(
   { workflowId, children }: Place,
 ): Document[] | null {
   if (children.length > FEW) return null;
-  const oneOf = (ids: readonly number[]) => ids.filter((id) => id !== fwId).map(isOpen);
+  const others = (ids: readonly number[]) => ids.filter((id) => id !== fwId);
   const waiting = children.map((child) => ({
     waits: [{ $eq: [`$fw_states.${child}`, 'WAITING'] }],
-    open: oneOf(stillOpen.parentsOf(workflowId, child)),
+    open: others(stillOpen.parentsOf(workflowId, child)),
   }));
-  const needed = children.length > 0 ? waiting : [{ waits: [], open: oneOf(stillOpen.leavesOf(workflowId)) }];
+  const needed =
+    children.length > 0 ? waiting : [{ waits: [], open: others(stillOpen.leavesOf(workflowId)) }];
   if (needed.some(({ open }) => open.length === 0)) return null;
   return [
     // Whoever reruns it has said so here.
@@ -99,11 +100,11 @@ function nothingFollows(
     { $in: ['$state', [...LASTING]] },
     // Some may have been added since the claim.
     { $eq: [{ $ifNull: [`$links.${fwId}`, []] }, children] },
-    ...needed.flatMap(({ waits, open }) => [...waits, { $or: open }]),
+    ...needed.flatMap(({ waits, open }) => [...waits, oneIsOpen(open)]),
   ];
 }
 
-/** It goes on, or may. */
-const isOpen = (fwId: number): Document => ({
-  $not: [{ $in: [{ $ifNull: [`$fw_states.${fwId}`, 'COMPLETED'] }, ['COMPLETED', 'FIZZLED']] }],
+/** One of them goes on, or may. */
+const oneIsOpen = (fwIds: readonly number[]): Document => ({
+  $not: [{ $setIsSubset: [fwIds.map((id) => `$fw_states.${id}`), ['COMPLETED', 'FIZZLED', null]] }],
 });

@@ -96,13 +96,17 @@ export function choosePlan<I extends Candidate>(
 ): Plan<I> | null {
   const conditions = conditionsOf(filter);
   const wanted = sort && [...sort.entries()].map(([field, way]) => [field, Number(String(way))] as const);
+  // One key, which one document has at most: there is nothing better, and nothing is asked for more often.
+  const point = indexes.find(
+    ({ unique, fields }) => unique && fields.every(([field]) => conditions.get(field)?.in?.length === 1),
+  );
+  const pointed = point && planFor(point, filter, conditions, wanted);
+  if (pointed) return pointed.plan;
   const plans = indexes
     .flatMap((index) => planFor(index, filter, conditions, wanted) ?? [])
     .sort((a, b) => b.score - a.score);
   const [first] = plans;
-  // One key each, which one document has at most: there is nothing better.
-  if (!first || plans.length === 1 || (first.plan.points && first.plan.ranges.length === 1))
-    return first?.plan ?? null;
+  if (!first || plans.length === 1) return first?.plan ?? null;
   let best: { plan: Plan<I>; keys: number } | null = null;
   const counted = new Set<string>();
   for (const { plan, told } of plans) {
@@ -125,6 +129,8 @@ function planFor<I extends Candidate>(
   conditions: Map<string, Condition>,
   sort: Sort | undefined,
 ): { plan: Plan<I>; score: number; told: string } | null {
+  const leading = conditions.get(index.fields[0]?.[0] ?? '');
+  if (!leading && (!sort || index.sparse)) return null;
   let prefixes: number[][] = [[]];
   let equal = 0;
   const fixed = new Set<string>();
@@ -139,8 +145,6 @@ function planFor<I extends Candidate>(
     if (values.length === 1) fixed.add(field);
     equal++;
   }
-  if (equal === 0 && index.sparse && !conditions.get(index.fields[0]?.[0] ?? '')) return null;
-
   const next = index.fields[equal];
   const condition = next && conditions.get(next[0]);
   const ranged = next && condition && (condition.above !== undefined || condition.below !== undefined);

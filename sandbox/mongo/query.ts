@@ -5,7 +5,7 @@ import { badValue } from './errors.ts';
 import { compareValues, valuesAt } from './keys.ts';
 import { type Matcher, matcher } from './match.ts';
 import { choosePlan, type Plan, type Range } from './plan.ts';
-import type { Collection, Index, Stored } from './store.ts';
+import { type Collection, FEW, type Index, type Stored } from './store.ts';
 
 export interface Query {
   filter?: Doc;
@@ -48,7 +48,8 @@ export function run(collection: Collection, query: Query): Generator<Stored> {
     const { changes } = collection;
     // A key that was read before a change may not be the document's any more.
     const told = () => plan?.exact === true && collection.changes === changes;
-    let documents = filtered(candidates(collection, plan, order, backwards), matches, told);
+    const few = limit > 0 && (!order || plan?.sorted) ? Math.min(FEW, skip + limit) : FEW;
+    let documents = filtered(candidates(collection, plan, order, backwards, few), matches, told);
     if (order && !plan?.sorted) documents = sorted(documents, order, limit > 0 ? skip + limit : 0);
     let passed = 0;
     let given = 0;
@@ -65,6 +66,7 @@ function candidates(
   plan: Plan<Index> | null,
   order: Order | undefined,
   backwards: boolean,
+  few: number,
 ): Generator<Stored> {
   if (!plan) return collection.scan(backwards);
   const { index, ranges, reverse, points, repeats } = plan;
@@ -78,7 +80,7 @@ function candidates(
   return repeats ? once(documents) : documents;
 
   function part(range: Range): Generator<Stored> {
-    return points ? collection.points(index, [range]) : collection.range(index, range, reverse);
+    return points ? collection.points(index, [range]) : collection.range(index, range, reverse, few);
   }
 }
 

@@ -102,6 +102,9 @@ export interface Work {
   docsInserted: number;
 }
 
+/** How many keys of a range are read first, unless fewer may do. */
+export const FEW = 16;
+
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
 /** Documents of more bytes than this are kept in memory when they were read or written: a large workflow is asked for often. */
@@ -336,12 +339,11 @@ export class Collection {
     }
   }
 
-  /** The documents whose key in `index` lies in [from, to), in the order of the keys (or against it). */
-  *range(index: Index, { from, to }: Range, reverse: boolean): Generator<Stored> {
+  /** The documents whose key in `index` lies in [from, to), in the order of the keys (or against it). `few`: so many may do. */
+  *range(index: Index, { from, to }: Range, reverse: boolean, few = FEW): Generator<Stored> {
     const { sql } = index;
     let [key, rid] = reverse ? [to, -1] : [from, -1];
     // Few are asked for most often, and may be at hand. Many are read together with their keys.
-    const few = 16;
     const first = (
       reverse ? sql.down().all(key, key, rid, from, few) : sql.up().all(key, key, rid, to, few)
     ) as Key[];
@@ -351,7 +353,7 @@ export class Collection {
       if (stored) yield stored;
     }
     let last = first.at(-1);
-    for (let size = few, full = first.length === few; full && last; ) {
+    for (let size = FEW, full = first.length === few; full && last; ) {
       [key, rid] = [last.key, last.rid];
       this.flush();
       const rows = (
