@@ -63,7 +63,6 @@ export class LaunchPad implements AsyncDisposable {
     try {
       await client.connect();
       const db = client.db(settings.name);
-      await db.command({ ping: 1 });
       const lock = { ...LOCK_MANNERS, ...o.lock };
       const launchpad = new LaunchPad(
         client,

@@ -2,7 +2,8 @@
 import { Decimal128, Double, Int32, Long } from 'bson';
 import { badValue } from './errors.ts';
 
-export const numberOf = (value: unknown): number => Number(String(value));
+export const numberOf = (value: unknown): number =>
+  value instanceof Int32 || value instanceof Double ? value.value : Number(String(value));
 
 export const isNumber = (value: unknown): value is Int32 | Double | Long | Decimal128 =>
   value instanceof Int32 || value instanceof Double || value instanceof Long || value instanceof Decimal128;

@@ -5,7 +5,7 @@
  */
 import { BSONRegExp, Decimal128, Double, Int32, Long, ObjectId } from 'bson';
 import { add, isNumber, multiply, numberOf, subtract, wholeNumber } from './arithmetic.ts';
-import { Doc, regex } from './document.ts';
+import { Doc, isAscii, regex } from './document.ts';
 import { MongoAnswer } from './errors.ts';
 import { compareValues, encodeValue } from './keys.ts';
 import { typeName } from './types.ts';
@@ -418,8 +418,9 @@ const substring = (unit: 'bytes' | 'points') =>
     const text = stringOf(value, name);
     const [from, count] = [numeric(start, name), numeric(length, name)];
     if (unit === 'points') return [...text].slice(from, from + Math.max(count, 0)).join('');
-    const bytes = Buffer.from(text);
     if (from < 0) return '';
+    if (isAscii(text)) return text.slice(from, count < 0 ? undefined : from + count);
+    const bytes = Buffer.from(text);
     const until = count < 0 ? bytes.length : Math.min(from + count, bytes.length);
     const inside = (at: number) => at < bytes.length && ((bytes[at] as number) & 0xc0) === 0x80;
     if (inside(from))
