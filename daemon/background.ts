@@ -2,7 +2,7 @@
  * Background tasks: Firetasks that run beside those of their Firework, again and again (`_background_tasks`, `BackgroundTask`
  * in fireworks/features/background_task.py). What they give back counts for nothing.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../core/errors.ts';
 import { type Doc, isDoc, plainDoc } from '../core/launchpad/index.ts';
 import type { Logger } from '../core/log.ts';

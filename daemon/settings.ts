@@ -2,7 +2,7 @@
  * A worker's settings, in one table: from the VM's metadata attributes, else the LaunchPad file, else the default. What
  * --help and docs/fleets.md say is made from it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Instance } from '../core/cloud/metadata.ts';
 import { UsageError } from '../core/errors.ts';
 import {

@@ -1,6 +1,6 @@
 /** The metadata server of a VM. https://cloud.google.com/compute/docs/metadata/querying-metadata */
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../errors.ts';
 import { type RetryPolicy, retry } from '../retry.ts';
 import { jitter, MINUTE, SECOND, sleep } from '../wait.ts';

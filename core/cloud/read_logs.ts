@@ -1,5 +1,5 @@
 /** Reading Cloud Logging. https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cloudError } from './api_error.ts';
 import { clientOptions, type Endpoints } from './endpoints.ts';
 

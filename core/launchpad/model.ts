@@ -1,6 +1,6 @@
 /** The documents of a LaunchPad, as Python FireWorks 2.1 writes them (fireworks/core/firework.py, `to_db_dict`). */
 import type { ObjectId } from 'bson';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BorealisError } from '../errors.ts';
 import { toJson } from './json.ts';
 import { type Doc, isDoc } from './values.ts';

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type DocumentOptions, type ParseOptions, parse, type SchemaOptions, YAMLParseError } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { type Doc, isDoc } from './values.ts';
 

@@ -3,7 +3,7 @@
  * left out. Pure, but for reading the table.
  */
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Vm } from '../../core/cloud/compute.ts';
 import { messageOf, UsageError } from '../../core/errors.ts';
 import { MINUTE } from '../../core/wait.ts';

@@ -1,6 +1,6 @@
 /** A container's life: created, attached, started, waited for, and removed whatever happens. */
 import type { Socket } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BorealisError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { type RetryPolicy, retry } from '../../core/retry.ts';

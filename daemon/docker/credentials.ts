@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readEndpoints } from '../../core/cloud/endpoints.ts';
 import { MetadataClient } from '../../core/cloud/metadata.ts';
 import { BorealisError, messageOf } from '../../core/errors.ts';

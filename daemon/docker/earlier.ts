@@ -6,7 +6,7 @@
  * it, and workers of several LaunchPads share it. One that is lost, old or stale makes a task run again, nothing worse: it is
  * believed only as far as the objects that it names still are what they were.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isNotFound } from '../../core/cloud/api_error.ts';
 import type { Storage, StorageObject } from '../../core/cloud/storage.ts';
 import { foldersAbove } from '../../core/cloud/tree.ts';

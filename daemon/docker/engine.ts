@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { Pool } from 'undici/index.js';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BorealisError, codeOf, messageOf, UsageError } from '../../core/errors.ts';
 
 /** Spoken by Docker 20.10 (Debian 12); what comes before is not supported. */

@@ -1,5 +1,5 @@
 /** Images: found, or pulled, each once at a time for all slots of this worker. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { BorealisError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { type RetryPolicy, retry } from '../../core/retry.ts';

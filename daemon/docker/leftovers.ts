@@ -4,7 +4,7 @@
  * the same Firework's container starts, for the same task must not run twice at once.
  */
 import { existsSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { SECOND } from '../../core/wait.ts';

@@ -1,5 +1,5 @@
 /** A container's memory: how much it may have, and how much it had. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { sleep } from '../../core/wait.ts';
 import type { Engine } from './engine.ts';
 

@@ -1,6 +1,6 @@
 /** Room on the Engine's disk: images that this worker pulled and has not used for longest go when the disk fills. */
 import { statfs } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Logger } from '../../core/log.ts';
 import { type Engine, EngineError } from './engine.ts';
 

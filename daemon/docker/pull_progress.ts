@@ -1,5 +1,5 @@
 /** How far a pull is, from the lines that the Engine sends meanwhile. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const lineSchema = z.looseObject({
   status: z.string().default(''),

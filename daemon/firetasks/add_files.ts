@@ -1,6 +1,6 @@
 /** AddFilesTask: puts files into a FilePad (fireworks/user_objects/firetasks/filepad_tasks.py). */
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { codeOf, messageOf } from '../../core/errors.ts';
 import { pythonGlob } from '../glob.ts';
 import { filePadOf } from './filepad_of.ts';

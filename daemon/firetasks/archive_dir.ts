@@ -1,7 +1,7 @@
 /** ArchiveDirTask: the launch folder as one archive (fireworks/user_objects/firetasks/fileio_tasks.py, shutil.make_archive). */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Firetask, FiretaskError } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 import { runProgram } from './program.ts';

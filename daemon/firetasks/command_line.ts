@@ -4,7 +4,7 @@
  */
 import { copyFile, open, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { type Doc, type FWAction, isDoc } from '../../core/launchpad/index.ts';
 import { LoggedOutput } from '../lines.ts';

@@ -1,6 +1,6 @@
 /** CompressDirTask: compresses every file of a folder (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { extname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { compressFile, filesBelow } from './compression.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';

@@ -1,5 +1,5 @@
 /** DecompressDirTask: decompresses every compressed file of a folder (fireworks/user_objects/firetasks/fileio_tasks.py). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { compressionOf, decompressFile, filesBelow } from './compression.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';

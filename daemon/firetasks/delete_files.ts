@@ -1,5 +1,5 @@
 /** DeleteFilesTask: deletes files from a FilePad (fireworks/user_objects/firetasks/filepad_tasks.py). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePadOf } from './filepad_of.ts';
 import type { Firetask } from './firetask.ts';
 

@@ -1,5 +1,5 @@
 /** What a DockerTask may say: upstream's parameters, and those that are ours. docs/docker-task.md tells of each. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { byteSize } from '../docker/memory.ts';
 import { flag } from './firetask.ts';
 import { words } from './script.ts';

@@ -1,7 +1,7 @@
 /** FileDeleteTask: deletes files (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { type Firetask, FiretaskError, flag } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';

@@ -1,7 +1,7 @@
 /** FileTransferTask: moves and copies files, on this machine or to another (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { copyFile, cp, rename, rm, stat, utimes } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { codeOf, messageOf } from '../../core/errors.ts';
 import { jitter, SECOND, sleep } from '../../core/wait.ts';
 import { type Firetask, FiretaskError, type Flight, flag } from './firetask.ts';

@@ -1,7 +1,7 @@
 /** FileWriteTask: writes texts to files (fireworks/user_objects/firetasks/fileio_tasks.py). */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Firetask } from './firetask.ts';
 import { inLaunchDir } from './paths.ts';
 

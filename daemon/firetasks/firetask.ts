@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Storage } from '../../core/cloud/storage.ts';
 import { BorealisError } from '../../core/errors.ts';
 import type { Doc, FWAction, FWorker, LaunchPadSettings } from '../../core/launchpad/index.ts';

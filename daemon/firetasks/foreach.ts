@@ -1,5 +1,5 @@
 /** ForeachTask: a Firework for each part of a list in the spec (fireworks/user_objects/firetasks/dataflow_tasks.py). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Doc, isDoc } from '../../core/launchpad/index.ts';
 import { workflowDoc } from '../fwaction.ts';
 import { check, type Firetask, specValue } from './firetask.ts';

@@ -1,6 +1,6 @@
 /** GetFilesTask: takes files out of a FilePad (fireworks/user_objects/firetasks/filepad_tasks.py). */
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePadOf } from './filepad_of.ts';
 import { type Firetask, fail } from './firetask.ts';
 

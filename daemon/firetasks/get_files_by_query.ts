@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Doc, isDoc, plain, toJson } from '../../core/launchpad/index.ts';
 import { filePadOf } from './filepad_of.ts';
 import { type Firetask, fail, flag } from './firetask.ts';

@@ -1,7 +1,7 @@
 /** ImportDataTask: reads a JSON or YAML file into the spec (fireworks/user_objects/firetasks/dataflow_tasks.py). */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { type Doc, fromJson, isDoc } from '../../core/launchpad/index.ts';
 import { copy } from '../../core/launchpad/values.ts';

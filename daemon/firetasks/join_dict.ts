@@ -1,5 +1,5 @@
 /** JoinDictTask: puts values of the spec together in a dictionary (fireworks/user_objects/firetasks/dataflow_tasks.py). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isDoc } from '../../core/launchpad/index.ts';
 import { check, type Firetask, specValue } from './firetask.ts';
 

@@ -1,5 +1,5 @@
 /** JoinListTask: puts values of the spec together in a list (fireworks/user_objects/firetasks/dataflow_tasks.py). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { check, type Firetask, specValue } from './firetask.ts';
 
 export const params = z.looseObject({ inputs: z.array(z.string()), output: z.string() });

@@ -1,5 +1,5 @@
 /** PyTask and every Firetask that is written in Python: run in the user's Python by way of bridge.py. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   type Doc,
   type FWAction,

@@ -1,7 +1,7 @@
 /** ScriptTask: shell commands, one after the other (fireworks/user_objects/firetasks/script_task.py). */
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import { type Doc, type FWAction, toJson } from '../../core/launchpad/index.ts';
 import { LoggedOutput } from '../lines.ts';

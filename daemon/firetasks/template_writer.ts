@@ -1,7 +1,7 @@
 /** TemplateWriterTask: fills in a Jinja2 template (fireworks/user_objects/firetasks/templatewriter_task.py). */
 import { readFile, writeFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { codeOf } from '../../core/errors.ts';
 import { type Doc, isDoc } from '../../core/launchpad/index.ts';
 import { fwConfig } from '../fw_config.ts';
