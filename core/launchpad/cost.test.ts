@@ -1,5 +1,6 @@
 /** A rocket costs at most 12 commands in 8 round trips, wherever it is in its workflow and however large that is. */
 import { expect, test } from 'bun:test';
+import { MINUTE } from '../wait.ts';
 import { addWorkflows, newWorkflow } from './add.ts';
 import { claim } from './claim.ts';
 import { costOf } from './command_count.ts';
@@ -33,7 +34,9 @@ async function rocketCost(launchpad: LaunchPad, action: FWAction, state: 'COMPLE
 
 for (const size of SIZES) {
   test(`a rocket in a workflow of ${size} Fireworks`, async () => {
-    await using pad = await testPad({ monitorCommands: true, launchIdsAhead: 16 });
+    // A lock that is held for seconds, on a slow machine, is renewed meanwhile: that is the price of time, not of size.
+    const lock = { expiresMs: 10 * MINUTE };
+    await using pad = await testPad({ monitorCommands: true, launchIdsAhead: 16, lock });
     const { launchpad } = pad;
     await addWorkflows(launchpad, [fanOutAndIn(size)]);
     const changes = fwAction({ update_spec: { found: 1 }, mod_spec: [{ _push: { all: 2 } }] });
