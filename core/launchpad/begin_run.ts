@@ -4,6 +4,7 @@ import { jitter, sleep } from '../wait.ts';
 import type { Claim, ClaimOptions, Place } from './claim.ts';
 import { ending, launchDocument } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
+import { insertLaunch, markRunning, writeBegun } from './mark_running.ts';
 import type { FWorker } from './model.ts';
 import { ping } from './ping.ts';
 import { refreshFirework } from './refresh.ts';
@@ -18,11 +19,8 @@ export async function start(
   launchId: number,
 ): Promise<Claim | null> {
   const { claim: flown, document } = launchOf(firework, launchId, fworker, o);
-  const [place] = await Promise.all([
-    markRunning(launchpad, flown.fwId),
-    // In doubt it may be there already, or a sweep has judged that it never comes: that is looked at below.
-    insert(launchpad, document),
-  ]);
+  // Whether the launch is new is looked at below: it may be there already, or have been given up by a sweep.
+  const place = await writeBegun(launchpad, flown.fwId, document);
   launchpad.launchIds.used(launchId);
   const takenAt = timeOf(firework.updated_on)?.getTime() ?? 0;
   if (
@@ -61,30 +59,18 @@ export async function begin(
       { fw_id: fwId, state: 'RESERVED', updated_on: firework.updated_on },
       { $set: { state, launches: now, updated_on: isoTime(flown.startedAt) } },
     ),
-    reserved ? launches.replaceOne({ launch_id: launchId }, document) : insert(launchpad, document),
+    reserved ? launches.replaceOne({ launch_id: launchId }, document) : insertLaunch(launchpad, document),
     state === 'RUNNING' ? markRunning(launchpad, fwId) : null,
   ]);
   if (matchedCount === 0 || !written) {
     await takeBack(launchpad, fwId, document);
     return null;
   }
+  if (state === 'RUNNING') launchpad.lastPlaces.seen(place);
   const begun = await withPlace(launchpad, flown, document, place);
   if (begun && reserved && state === 'RUNNING') await startSharing(launchpad, fwId, launchId);
   return begun;
 }
-
-/** False: a sweep has judged meanwhile that this launch never begins, and has written so. */
-async function insert({ launches }: LaunchPad, launch: Document): Promise<boolean> {
-  try {
-    await launches.insertOne(launch);
-    return true;
-  } catch (thrown) {
-    if ((thrown as { code?: unknown }).code === DUPLICATE_KEY) return false;
-    throw thrown;
-  }
-}
-
-const DUPLICATE_KEY = 11000;
 
 /** Whether nobody has taken the launch away. Its heartbeat first: a sweep that is on its way does not find it lost then. */
 async function isStillOurs(launchpad: LaunchPad, { fwId, launchId }: Claim): Promise<boolean> {
@@ -174,26 +160,6 @@ async function setAside(launchpad: LaunchPad, fwId: number, launch: Document): P
   const set = { state: 'PAUSED', updated_on: isoTime() };
   await fireworks.updateOne({ fw_id: fwId, state: 'RUNNING', launches: launch.launch_id }, { $set: set });
   await launches.updateOne({ launch_id: launch.launch_id, state: 'RUNNING' }, ending(launch, 'FIZZLED'));
-}
-
-/**
- * Sets `fw_states` of a Firework that starts, without the lock: one atomic write that changes nothing that Python writes
- * under it but this one state. Null while the lock is held, for its holder may put back a copy that it read before: then
- * the state has to be set under the lock like any other.
- */
-async function markRunning({ workflows }: LaunchPad, fwId: number): Promise<Place | null> {
-  const free = { nodes: fwId, locked: { $exists: false } };
-  const running = { [`fw_states.${fwId}`]: 'RUNNING', updated_on: new Date() };
-  const asked = { projection: { nodes: { $slice: 2 }, [`links.${fwId}`]: 1 } };
-  const ordinary = { ...free, state: { $in: ['READY', 'RESERVED', 'RUNNING'] } };
-  // What is held or fizzled in it decides a workflow's state, whatever else starts.
-  const amiss = { ...free, state: { $in: ['FIZZLED', 'DEFUSED', 'PAUSED'] } };
-  const workflow =
-    (await workflows.findOneAndUpdate(ordinary, { $set: { ...running, state: 'RUNNING' } }, asked)) ??
-    (await workflows.findOneAndUpdate(amiss, { $set: running }, asked));
-  if (!workflow) return null;
-  const children = ((workflow.links?.[fwId] ?? []) as unknown[]).map(numberOf);
-  return { workflowId: workflow._id, children, alone: workflow.nodes.length === 1 };
 }
 
 /** Fireworks that share a reservation run with it. */

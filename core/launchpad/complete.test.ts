@@ -225,11 +225,11 @@ async function whileEnding(
   fws: number[],
   links: Record<number, number[]>,
   meanwhile: (fwId: number) => Promise<unknown>,
-  { chains, hold = OWN_WRITE }: { chains: boolean; hold?: readonly string[] },
+  { bulks, hold = OWN_WRITE }: { bulks: boolean; hold?: readonly string[] },
 ): Promise<boolean> {
   await using wire = await wireTo(pad.settings);
   const { launchpad } = wire;
-  launchpad.chains = chains;
+  launchpad.bulks = bulks;
   await addWorkflows(launchpad, [
     newWorkflow({ fws: fws.map((fw_id) => ({ fw_id, spec: { _tasks } })), links }),
   ]);
@@ -248,13 +248,13 @@ async function whileEnding(
 describe.each([
   ['its writes chained', true],
   ['its writes one by one', false],
-])('an end from which nothing follows, %s', (_, chains) => {
+])('an end from which nothing follows, %s', (_, bulks) => {
   const links = { 1: [5], 2: [5], 3: [5], 4: [5] };
 
   test('of one among many that are awaited, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();
     const again = (fwId: number) => rerun(pad.launchpad, fwId);
-    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again, { chains })).toBe(false);
+    expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, again, { bulks })).toBe(false);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect((await statesIn(pad.launchpad)).sort()).toEqual([
       'COMPLETED',
@@ -276,7 +276,7 @@ describe.each([
         const last = (await claim(launchpad, worker, dir)) as Claim;
         await complete(launchpad, last, fwAction(), 'COMPLETED');
       };
-      expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, endLast, { chains, hold })).toBe(true);
+      expect(await whileEnding(pad, [1, 2, 3, 4, 5], links, endLast, { bulks, hold })).toBe(true);
       expect(await statesIn(launchpad)).toEqual([...Array(4).fill('COMPLETED'), 'READY']);
       expect(await violations(launchpad)).toEqual([]);
     });
@@ -284,7 +284,7 @@ describe.each([
 
   test('of one alone, rerun meanwhile: it runs again, and its results are refused', async () => {
     await using pad = await testPad();
-    const current = await whileEnding(pad, [1], {}, (fwId) => rerun(pad.launchpad, fwId), { chains });
+    const current = await whileEnding(pad, [1], {}, (fwId) => rerun(pad.launchpad, fwId), { bulks });
     expect(current).toBe(false);
     expect(await violations(pad.launchpad)).toEqual([]);
     expect(await statesIn(pad.launchpad)).toEqual(['READY']);
@@ -294,7 +294,7 @@ describe.each([
     await using pad = await testPad();
     const more = newWorkflow({ spec: { _tasks } });
     const current = await whileEnding(pad, [1], {}, (fwId) => appendWorkflow(pad.launchpad, more, [fwId]), {
-      chains,
+      bulks,
     });
     expect(current).toBe(true);
     expect(await violations(pad.launchpad)).toEqual([]);
@@ -305,7 +305,7 @@ describe.each([
     await using pad = await testPad();
     const { workflows } = pad.launchpad;
     await using wire = await wireTo(pad.settings);
-    wire.launchpad.chains = chains;
+    wire.launchpad.bulks = bulks;
     await addWorkflows(wire.launchpad, [newWorkflow({ spec: { _tasks } })]);
     const flown = (await claim(wire.launchpad, worker, dir)) as Claim;
     await workflows.updateOne({}, { $set: { locked: true } });
@@ -320,7 +320,7 @@ describe.each([
 
   /** One Firework alone, in flight over a wire. */
   async function alone(wire: Awaited<ReturnType<typeof wireTo>>): Promise<Claim> {
-    wire.launchpad.chains = chains;
+    wire.launchpad.bulks = bulks;
     await addWorkflows(wire.launchpad, [newWorkflow({ spec: { _tasks } })]);
     return (await claim(wire.launchpad, worker, dir)) as Claim;
   }
@@ -409,7 +409,7 @@ describe.each([
   });
 });
 
-test('a server that knows no chained writes is asked for one once', async () => {
+test('a server that knows no bulkWrite is asked for one once', async () => {
   await using pad = await testPad({ monitorCommands: true });
   const { launchpad } = pad;
   const admin = launchpad.client.db('admin');

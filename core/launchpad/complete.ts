@@ -1,6 +1,6 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
-import { type ChainedWrite, writeChained } from './chained_writes.ts';
+import { type ChainedWrite, writeChained } from './bulk_write.ts';
 import type { Claim } from './claim.ts';
 import { mongodbDriver } from './driver.ts';
 import { interruptionsOf, preemptedAction } from './interruptions.ts';
@@ -105,7 +105,7 @@ async function endAtOnce(
   { workflow, firework }: QuietWrites,
 ): Promise<QuietEnd | 'not running' | null> {
   const { fwId, launchId, startedAt } = claim;
-  if (!launchpad.chains || !startedAt || claim.endedAt) return null;
+  if (!launchpad.bulks || !startedAt || claim.endedAt) return null;
   const stored = action && (await fitting(launchpad, launchId, typed(action) as Doc));
   claim.endedAt = new Date();
   const launch: ChainedWrite = {

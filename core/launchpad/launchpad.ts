@@ -9,6 +9,7 @@ import { mongodbDriver } from './driver.ts';
 import { createIndexes } from './indexes.ts';
 import { LaunchIds } from './launch_ids.ts';
 import { LOCK_MANNERS, type LockManners, type OwnLocks } from './lock.ts';
+import { LastPlaces } from './mark_running.ts';
 import { describeLaunchPad, type LaunchPadSettings } from './settings.ts';
 import { StillOpen } from './still_open.ts';
 
@@ -38,8 +39,10 @@ export class LaunchPad implements AsyncDisposable {
 
   readonly stillOpen = new StillOpen();
 
-  /** False when the server turned out not to know chained writes. */
-  chains = true;
+  readonly lastPlaces = new LastPlaces();
+
+  /** False when the server turned out not to know the command `bulkWrite`. */
+  bulks = true;
 
   private constructor(
     readonly client: MongoClient,

@@ -6,7 +6,7 @@
  * that end at the same time, the last one to write finds that the others have ended, and does not go this way.
  */
 import type { Document } from 'mongodb';
-import type { ChainedWrite } from './chained_writes.ts';
+import type { ChainedWrite } from './bulk_write.ts';
 import type { Claim, Place } from './claim.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { LASTING } from './open_workflow.ts';
