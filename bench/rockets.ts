@@ -127,14 +127,19 @@ async function turnOver(machine: OneMachine, count: number): Promise<void> {
   const fworker: FWorker = { name: 'bench', category: '', query: {}, env: {} };
   const launchDir = (id: number) => join('/tmp', `launcher_${id}`);
   await using launchpad = await LaunchPad.open(machine.launchpad.settings, { launchIdsAhead: 16 });
+  const take = () => claim(launchpad, fworker, { launchDir, begins: true });
   let landing: Promise<unknown> = Promise.resolve();
-  for (let i = 0; i < count; i++) {
-    const claimed = await claim(launchpad, fworker, { launchDir, begins: true });
-    if (!claimed) throw new Error(`Nothing was READY after ${i} rockets`);
+  let next = take();
+  for (let i = 1; i <= count; i++) {
+    const claimed = await next;
+    if (!claimed) throw new Error(`Nothing was READY after ${i - 1} rockets`);
     await landing;
     const alone = endsAlone(launchpad, claimed, fwAction(), 'COMPLETED');
+    if (alone && i < count) next = take();
     landing = complete(launchpad, claimed, fwAction(), 'COMPLETED');
-    if (!alone) await landing;
+    if (alone || i === count) continue;
+    await landing;
+    next = take();
   }
   await landing;
 }

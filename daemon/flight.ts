@@ -101,7 +101,11 @@ export async function fly(pad: Pad, claim: Claim, onGround?: () => void): Promis
         ),
     });
   let landed: Result = { action, state };
-  if (endsAlone(pad.launchpad, claim, action, state)) onGround?.();
+  if (onGround && endsAlone(pad.launchpad, claim, action, state)) {
+    onGround();
+    // The next claim goes first: it is answered, and a rocket takes off, while these results are written.
+    await new Promise(setImmediate);
+  }
   const writing = write(landed).catch(async (thrown) => {
     // What the action asks for cannot be done to this workflow: as FireWorks, the Firework fails, and says why.
     if (!(thrown instanceof BorealisError) || state === 'FIZZLED') throw thrown;

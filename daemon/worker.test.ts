@@ -1,6 +1,14 @@
 /** The worker's loop, with real rockets on a real LaunchPad. */
 import { describe, expect, test } from 'bun:test';
-import { addWorkflows, complete, type Doc, fwAction, giveUp, newWorkflow } from '../core/launchpad/index.ts';
+import {
+  addWorkflows,
+  complete,
+  type Doc,
+  fwAction,
+  giveUp,
+  type LaunchPad,
+  newWorkflow,
+} from '../core/launchpad/index.ts';
 import { MINUTE } from '../core/wait.ts';
 import { Stopping } from './stopping.ts';
 import { type TestWorker, testWorker, until } from './test_worker.ts';
@@ -106,17 +114,27 @@ test('quit=soon in flight: the rocket lands, and no other starts', async () => {
   expect((await worker.firework(2)).state).toBe('READY');
 });
 
+/** Has something happen before each end of a rocket that nothing waits for is written. */
+function beforeEnds({ admin, workflows }: LaunchPad, happens: () => Promise<unknown>): void {
+  const command = admin.command.bind(admin);
+  admin.command = async (...words) => {
+    if (JSON.stringify(words[0]).includes('COMPLETED')) await happens();
+    return await command(...words);
+  };
+  // On a MongoDB before 8.0.
+  const write = workflows.updateOne.bind(workflows);
+  workflows.updateOne = async (...words) => {
+    await happens();
+    return await write(...words);
+  };
+}
+
 describe('results of a rocket that nothing waits for', () => {
   test('are on their way while the next one flies, and no more than that', async () => {
     await using worker = await testWorker();
     for (const _ of [1, 2, 3]) await worker.add([script('touch running')]);
-    const { workflows } = worker.launchpad;
-    const write = workflows.updateOne.bind(workflows);
     const arrived = Promise.withResolvers<void>();
-    workflows.updateOne = async (...words: Parameters<typeof write>) => {
-      await arrived.promise;
-      return await write(...words);
-    };
+    beforeEnds(worker.launchpad, () => arrived.promise);
     const { done, stopping } = start(worker);
     await exists(worker, 'running', 2);
     expect(await states(worker, 1, 2, 3)).toEqual(['RUNNING', 'RUNNING', 'READY']);
@@ -131,13 +149,10 @@ describe('results of a rocket that nothing waits for', () => {
   test('are written before a worker that stops has stopped', async () => {
     await using worker = await testWorker();
     await worker.add([script('touch running')]);
-    const { workflows } = worker.launchpad;
-    const write = workflows.updateOne.bind(workflows);
-    workflows.updateOne = async (...words: Parameters<typeof write>) => {
+    beforeEnds(worker.launchpad, async () => {
       stopping.ask('quit=soon was asked for', 'when they land');
       await Bun.sleep(100);
-      return await write(...words);
-    };
+    });
     const { done, stopping } = start(worker);
     expect((await done).landings).toEqual({ ...landings, completed: 1 });
     expect(await states(worker, 1)).toEqual(['COMPLETED']);

@@ -49,7 +49,7 @@ export async function bulkWrite(
     ...(Object.keys(concern).length > 0 && { writeConcern: concern }),
   };
   try {
-    const { cursor } = await launchpad.client.db('admin').command(command);
+    const { cursor } = await launchpad.admin.command(command);
     return (cursor as { firstBatch: Written[] }).firstBatch;
   } catch (thrown) {
     if (isAway(thrown)) throw thrown;

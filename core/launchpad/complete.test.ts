@@ -412,15 +412,10 @@ describe.each([
 test('a server that knows no bulkWrite is asked for one once', async () => {
   await using pad = await testPad({ monitorCommands: true });
   const { launchpad } = pad;
-  const admin = launchpad.client.db('admin');
   const asked: string[] = [];
   launchpad.client.on('commandStarted', ({ commandName }) => void asked.push(commandName));
-  launchpad.client.db = new Proxy(launchpad.client.db, {
-    apply: (target, self, [name]) =>
-      name === 'admin'
-        ? { command: () => admin.command({ bulkWriteOfALaterVersion: 1 }) }
-        : Reflect.apply(target, self, [name]),
-  });
+  const { command } = launchpad.admin;
+  launchpad.admin.command = () => command.call(launchpad.admin, { bulkWriteOfALaterVersion: 1 });
   for (let i = 0; i < 2; i++) {
     await addWorkflows(launchpad, [newWorkflow({ spec: { _tasks } })]);
     const flown = (await claim(launchpad, worker, dir)) as Claim;

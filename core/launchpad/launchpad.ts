@@ -31,6 +31,8 @@ export class LaunchPad implements AsyncDisposable {
   readonly workflows: Collection<Document>;
   readonly offlineRuns: Collection<Document>;
   readonly ids: Collection<Document>;
+  /** Where commands that concern several collections are sent. */
+  readonly admin: Db;
   readonly locks: OwnLocks = {
     name: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
     live: new Set(),
@@ -52,6 +54,7 @@ export class LaunchPad implements AsyncDisposable {
     readonly lock: LockManners,
     readonly launchIds: LaunchIds,
   ) {
+    this.admin = client.db('admin');
     this.fireworks = db.collection('fireworks');
     this.launches = db.collection('launches');
     this.workflows = db.collection('workflows');

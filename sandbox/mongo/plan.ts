@@ -106,19 +106,24 @@ export function choosePlan<I extends Candidate>(
     .flatMap((index) => planFor(index, filter, conditions, wanted) ?? [])
     .sort((a, b) => b.score - a.score);
   const [first] = plans;
-  if (!first || plans.length === 1) return first?.plan ?? null;
+  const told = new Set<string>();
+  // Of several whose ranges hold the same keys the first is as good as any, and of what is alone nothing need be counted.
+  const apart = plans.filter(
+    (one) => one.plan.index.multikey || one.plan.index.sparse || isNew(told, one.told),
+  );
+  if (!first || apart.length === 1) return first?.plan ?? null;
   let best: { plan: Plan<I>; keys: number } | null = null;
-  const counted = new Set<string>();
-  for (const { plan, told } of plans) {
-    // As many keys as in an index of the same fields, whose plan was better.
-    const single = !plan.index.multikey && !plan.index.sparse;
-    if (single && counted.has(told)) continue;
-    if (single) counted.add(told);
+  for (const { plan } of apart) {
     const keys = plan.index.count(plan.ranges, best ? best.keys : FEW);
     if (keys < (best ? best.keys : FEW)) best = { plan, keys };
     if (best && best.keys <= 1) break;
   }
   return best?.plan ?? first.plan;
+}
+
+function isNew(known: Set<string>, one: string): boolean {
+  const before = known.size;
+  return known.add(one).size > before;
 }
 
 type Sort = readonly (readonly [string, number])[];
