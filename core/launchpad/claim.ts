@@ -31,6 +31,8 @@ export interface Place {
   children: number[];
   /** It is the only one of its workflow. */
   alone: boolean;
+  /** Of its workflow one is held, or has fizzled: that decides its state, whatever else starts. */
+  amiss: boolean;
 }
 
 export interface ClaimOptions {

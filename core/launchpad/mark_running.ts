@@ -50,19 +50,19 @@ const AMISS = ['FIZZLED', 'DEFUSED', 'PAUSED'];
 
 const FREE = { locked: { $exists: false } };
 
-const marks = (fwId: number) => ({ [`fw_states.${fwId}`]: 'RUNNING', updated_on: new Date() });
-
 /** Null: neither, for the server does not know how. */
 async function writeTogether(
   launchpad: LaunchPad,
   fwId: number,
   launch: Document,
-  { workflowId, children }: Place,
+  { workflowId, children, amiss }: Place,
 ): Promise<'both' | 'the launch' | null> {
   const { launches, workflows } = launchpad;
+  const { state, set } = markOf(fwId, amiss);
   const there = {
     _id: workflowId,
     ...FREE,
+    state,
     [`fw_states.${fwId}`]: { $exists: true },
     [`links.${fwId}`]: children.length > 0 ? children : { $in: [[], null] },
   };
@@ -70,34 +70,33 @@ async function writeTogether(
     launchpad,
     [
       { to: launches, insert: launch },
-      {
-        to: workflows,
-        filter: { ...there, state: { $in: ORDINARY } },
-        update: { $set: { ...marks(fwId), state: 'RUNNING' } },
-      },
-      { to: workflows, filter: { ...there, state: { $in: AMISS } }, update: { $set: marks(fwId) } },
+      { to: workflows, filter: there, update: { $set: set } },
     ],
     { ordered: false },
   );
   if (done === null) return null;
   await throwFailed(done, DUPLICATE_KEY);
-  return done.slice(1).some(({ n }) => n > 0) ? 'both' : 'the launch';
+  return done[1]?.n ? 'both' : 'the launch';
+}
+
+/** What a workflow has to be, and how the start of one of its Fireworks changes it. */
+function markOf(fwId: number, amiss: boolean): { state: Document; set: Document } {
+  const set = { [`fw_states.${fwId}`]: 'RUNNING', updated_on: new Date() };
+  if (amiss) return { state: { $in: AMISS }, set };
+  return { state: { $in: ORDINARY }, set: { ...set, state: 'RUNNING' } };
 }
 
 /** Sets the entry alone. */
 export async function markRunning({ workflows }: LaunchPad, fwId: number): Promise<Place | null> {
-  const free = { nodes: fwId, ...FREE };
   const asked = { projection: { nodes: { $slice: 2 }, [`links.${fwId}`]: 1 } };
-  const workflow =
-    (await workflows.findOneAndUpdate(
-      { ...free, state: { $in: ORDINARY } },
-      { $set: { ...marks(fwId), state: 'RUNNING' } },
-      asked,
-    )) ??
-    (await workflows.findOneAndUpdate({ ...free, state: { $in: AMISS } }, { $set: marks(fwId) }, asked));
-  if (!workflow) return null;
-  const children = ((workflow.links?.[fwId] ?? []) as unknown[]).map(numberOf);
-  return { workflowId: workflow._id, children, alone: workflow.nodes.length === 1 };
+  for (const amiss of [false, true]) {
+    const { state, set } = markOf(fwId, amiss);
+    const workflow = await workflows.findOneAndUpdate({ nodes: fwId, ...FREE, state }, { $set: set }, asked);
+    if (!workflow) continue;
+    const children = ((workflow.links?.[fwId] ?? []) as unknown[]).map(numberOf);
+    return { workflowId: workflow._id, children, alone: workflow.nodes.length === 1, amiss };
+  }
+  return null;
 }
 
 /** Where a connection's last claims were in their workflows. */
@@ -118,5 +117,6 @@ export class LastPlaces {
 
 const alike = (a: Place, b: Place) =>
   String(a.workflowId) === String(b.workflowId) &&
+  a.amiss === b.amiss &&
   a.children.length === b.children.length &&
   a.children.every((child, i) => child === b.children[i]);
