@@ -9,7 +9,7 @@
 import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BorealisError } from '../core/errors.ts';
+import { BorealisError, messageOf } from '../core/errors.ts';
 import { isCurrent, recordBuild } from './build_record.ts';
 import type { Asked } from './compile_binary.ts';
 
@@ -144,14 +144,14 @@ async function bun(what: string, cwd: string, argv: string[], signal?: AbortSign
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { outdir: { type: 'string' }, library: { type: 'boolean' } } });
-  const outdir = values.outdir ? resolve(values.outdir) : dist;
   try {
+    const { values } = parseArgs({ options: { outdir: { type: 'string' }, library: { type: 'boolean' } } });
+    const outdir = values.outdir ? resolve(values.outdir) : dist;
     const binaries = values.library ? [] : Object.values(await build(outdir));
     await buildLibrary(join(outdir, 'library'));
     for (const path of binaries) console.log(`${path}  ${(Bun.file(path).size / 2 ** 20).toFixed(0)} MiB`);
   } catch (thrown) {
-    console.error(thrown instanceof BorealisError ? `error: ${thrown.message}` : thrown);
+    console.error(`error: ${messageOf(thrown)}`);
     process.exit(1);
   }
 }

@@ -74,10 +74,26 @@ async function compile({ entry, outfile, target, metafile }: Asked): Promise<voi
 }
 
 if (import.meta.main) {
+  const asked = Asked.safeParse(askedIn(process.argv[2]));
+  if (!asked.success) {
+    const [{ path, message }] = asked.error.issues as [z.core.$ZodIssue];
+    console.error(
+      `error: ${path.join('.') || 'the argument'}: ${message}. Say what to compile, as npm run build does`,
+    );
+    process.exit(2);
+  }
   try {
-    await compile(Asked.parse(JSON.parse(process.argv[2] ?? '')));
+    await compile(asked.data);
   } catch (thrown) {
     console.error(thrown instanceof AggregateError ? thrown.errors.map(String).join('\n') : thrown);
     process.exit(1);
+  }
+}
+
+function askedIn(text = ''): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

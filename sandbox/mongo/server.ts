@@ -17,6 +17,9 @@ import { Store } from './store.ts';
 import { encodeAnswer, Messages, type Request } from './wire.ts';
 import { writeCommands } from './write.ts';
 
+/** Commands that change documents or collections. */
+const CHANGES = { ...writeCommands, ...schemaCommands, bulkWrite };
+
 export interface MongoOptions {
   /** Folder of the database file; in memory when left out. */
   dir?: string;
@@ -150,7 +153,7 @@ class Server {
     const { scram } = connection;
     const greeting = name === 'hello' || name === 'isMaster' || name === 'ismaster';
     const sasl = name === 'saslStart' || name === 'saslContinue';
-    const work = name === 'bulkWrite' ? bulkWrite : (own(writeCommands, name) ?? own(schemaCommands, name));
+    const work = own(CHANGES, name);
     const look = own(readCommands, name) ?? own(serverCommands, name);
     if (!greeting && !sasl && !work && !look) throw commandNotFound(name);
     this.counters[name] = (this.counters[name] ?? 0) + 1;
