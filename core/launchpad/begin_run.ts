@@ -4,9 +4,11 @@ import { jitter, sleep } from '../wait.ts';
 import type { Claim, ClaimOptions, Place } from './claim.ts';
 import { ending, launchDocument } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
+import { whenFree } from './lock.ts';
 import { insertLaunch, markRunning, writeBegun } from './mark_running.ts';
 import type { FWorker } from './model.ts';
 import { ping } from './ping.ts';
+import { knowsAround, lookAround } from './quiet_end.ts';
 import { refreshFirework } from './refresh.ts';
 import { type Doc, isoTime, numberOf, TYPED, timeOf } from './values.ts';
 
@@ -124,7 +126,14 @@ async function withPlace(
   launch: Document,
   place: Place | null,
 ): Promise<Claim | null> {
-  if (place) return { ...flown, place };
+  if (launch.state === 'RUNNING')
+    place ??= await whenFree(launchpad, { nodes: flown.fwId }, () => markRunning(launchpad, flown.fwId));
+  if (place) {
+    if (await isHeldUp(launchpad, flown, launch)) return null;
+    // While it runs: at its end it is known then whether the lock is needed.
+    if (!knowsAround(launchpad, place)) lookAround(launchpad, flown.fwId, place).catch(() => {});
+    return { ...flown, place };
+  }
   if (!(await named(launchpad, flown.fwId))) {
     await setAside(launchpad, flown.fwId, launch);
     return null;

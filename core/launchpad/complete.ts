@@ -1,14 +1,15 @@
 /** The end of a launch (`LaunchPad.complete_launch`), and giving one back. */
 import type { Document } from 'mongodb';
 import { type ChainedWrite, writeChained } from './bulk_write.ts';
-import type { Claim } from './claim.ts';
+import type { Claim, Place } from './claim.ts';
 import { mongodbDriver } from './driver.ts';
 import { interruptionsOf, preemptedAction } from './interruptions.ts';
 import { completion, completionExpressions, ending } from './launch_documents.ts';
 import type { LaunchPad } from './launchpad.ts';
+import { whenFree } from './lock.ts';
 import { changesNothing, type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { endOneByOne, type QuietEnd, type QuietWrites, quietEnd, taken } from './quiet_end.ts';
+import { endWritten, lookAround, type QuietEnd, type QuietWrites, quietEnd, taken } from './quiet_end.ts';
 import { prepare, refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf, TYPED, typed } from './values.ts';
@@ -31,7 +32,7 @@ export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
  *
  * Four round trips: the launch is ended while the lock is taken; the Firework, its children and what they wait for are
  * read; Fireworks are written; the workflow is written and unlocked. One, and no lock, when nothing but the Firework itself
- * changes (`quiet_end.ts`); three where the server does not know chained writes. A crash after the launch is written leaves
+ * changes (`quiet_end.ts`); three where the server does not know chained writes; more while somebody else holds the lock. A crash after the launch is written leaves
  * its Firework RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost
  * run.
  */
@@ -41,27 +42,19 @@ export async function complete(
   action: FWAction | null,
   state: 'COMPLETED' | 'FIZZLED',
 ): Promise<boolean> {
-  const { fwId, place } = claim;
-  const quiet = quietlyHow(launchpad, claim, action, state);
-  const end = quiet ? await endQuietly(launchpad, claim, action, quiet) : 'needs the lock';
+  const place = quietPlace(claim, action, state);
+  const quiet = place && quietEnd(launchpad, claim, place);
+  let { end, workflow }: Tried = quiet
+    ? { end: await endQuietly(launchpad, claim, action, quiet), workflow: null }
+    : await endAndOpen(launchpad, claim, action, state, place);
+  // Refused, or somebody holds the lock.
+  if (end === 'needs the lock' && !workflow && place) end = await endWhenFree(launchpad, claim, place);
   if (end === 'not running') return false;
-  let current: boolean;
-  if (end !== 'needs the lock') current = end === 'done';
-  else {
-    const [ended, opened] = await Promise.allSettled([
-      quiet !== null || endLaunch(launchpad, claim, action, state),
-      OpenWorkflow.open(launchpad, fwId, place?.workflowId),
-    ]);
-    if (opened.status === 'rejected') {
-      // Deleted while it ran: nobody wants its results.
-      if (ended.status === 'fulfilled' && !ended.value) return false;
-      throw opened.reason;
-    }
-    const workflow = opened.value;
+  let current = end === 'done';
+  if (end === 'needs the lock') {
+    workflow ??= await OpenWorkflow.open(launchpad, claim.fwId, claim.place?.workflowId);
     try {
-      if (ended.status === 'rejected') throw ended.reason;
-      current = ended.value && (await endIn(workflow, claim, action, state));
-      if (!ended.value) await workflow.abandon();
+      current = await endIn(workflow, claim, action, state);
     } catch (thrown) {
       await workflow.abandon();
       throw thrown;
@@ -72,16 +65,46 @@ export async function complete(
   return current;
 }
 
-/** How to end it without the lock; null: not to be tried. */
-function quietlyHow(
+/** How far it came. `workflow`: where the lock was taken meanwhile. */
+interface Tried {
+  end: QuietEnd | 'not running';
+  workflow: OpenWorkflow | null;
+}
+
+/** Ends the launch while the lock is taken. With a `place` it may be done without the lock as well: that is not waited for. */
+async function endAndOpen(
   launchpad: LaunchPad,
   claim: Ending,
   action: FWAction | null,
   state: 'COMPLETED' | 'FIZZLED',
-): QuietWrites | null {
-  if (!claim.place || state === 'FIZZLED') return null;
-  if (action !== null && !changesNothing(action)) return null;
-  return quietEnd(launchpad, claim, claim.place);
+  place: Place | null,
+): Promise<Tried> {
+  const { fwId } = claim;
+  const [ended, opened] = await Promise.allSettled([
+    endLaunch(launchpad, claim, action, state),
+    place
+      ? OpenWorkflow.openIfFree(launchpad, fwId, place.workflowId)
+      : OpenWorkflow.open(launchpad, fwId, claim.place?.workflowId),
+  ]);
+  const workflow = opened.status === 'fulfilled' ? opened.value : null;
+  if (ended.status === 'fulfilled' && ended.value) {
+    if (opened.status === 'rejected') throw opened.reason;
+    return { end: 'needs the lock', workflow };
+  }
+  await workflow?.abandon();
+  if (ended.status === 'rejected') throw ended.reason;
+  // When it cannot be opened, it was deleted while it ran: nobody wants its results.
+  return { end: 'not running', workflow: null };
+}
+
+/** Where to end it without the lock; null: not to be tried. */
+function quietPlace(
+  { place }: Ending,
+  action: FWAction | null,
+  state: 'COMPLETED' | 'FIZZLED',
+): Place | null {
+  if (!place || state === 'FIZZLED') return null;
+  return action === null || changesNothing(action) ? place : null;
 }
 
 /** Ends a launch as COMPLETED, and its Firework without the lock: in one round trip, where the server can, else in three. */
@@ -94,7 +117,22 @@ async function endQuietly(
   const end = await endAtOnce(launchpad, claim, action, quiet);
   if (end !== null) return end;
   if (!(await endLaunch(launchpad, claim, action, 'COMPLETED'))) return 'not running';
-  return await endOneByOne(launchpad, claim.fwId, quiet);
+  return await endWritten(launchpad, claim.fwId, quiet);
+}
+
+/**
+ * Ends the Firework of a launch that has ended: without the lock, once nobody holds it, if nothing follows. Whom to glance at is
+ * asked anew: nothing was known, or what was known is old.
+ */
+async function endWhenFree(launchpad: LaunchPad, claim: Ending, place: Place): Promise<QuietEnd> {
+  await lookAround(launchpad, claim.fwId, place);
+  const quiet = quietEnd(launchpad, claim, place);
+  if (!quiet) return 'needs the lock';
+  const end = await whenFree(launchpad, { _id: place.workflowId }, async () => {
+    const written = await endWritten(launchpad, claim.fwId, quiet);
+    return written === 'needs the lock' ? null : written;
+  });
+  return end ?? 'needs the lock';
 }
 
 /** Null when it has to be done one by one: the server cannot, or this is a second attempt, of which some may be done. */
@@ -135,7 +173,8 @@ export function endsAlone(
   action: FWAction | null,
   state: 'COMPLETED' | 'FIZZLED',
 ): boolean {
-  return quietlyHow(launchpad, claim, action, state) !== null;
+  const place = quietPlace(claim, action, state);
+  return place !== null && quietEnd(launchpad, claim, place) !== null;
 }
 
 /** Ends a Firework in its open workflow, with all that follows. False when the launch is no longer its own. */

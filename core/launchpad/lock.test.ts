@@ -1,13 +1,13 @@
 /** Several who change one workflow, and those of them who die with its lock in their hands. */
-import { expect, test } from 'bun:test';
-import { sleep } from '../wait.ts';
+import { describe, expect, test } from 'bun:test';
+import { MINUTE, sleep } from '../wait.ts';
 import { addWorkflows, newWorkflow } from './add.ts';
 import { claim } from './claim.ts';
 import { complete } from './complete.ts';
 import { unlock } from './control.ts';
 import { violations } from './invariants.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { releaseLock, takeLock } from './lock.ts';
+import { releaseLock, takeLock, whenFree } from './lock.ts';
 import { fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
 import { testPad } from './test_pad.ts';
@@ -47,6 +47,70 @@ test('eight workers on one workflow: each Firework flies once, and nothing is ov
   expect(flown.reduce((sum, n) => sum + n, rest)).toBe(41);
   expect(await violations(pad.launchpad)).toEqual([]);
   expect((await pad.launchpad.workflows.findOne({}))?.state).toBe('COMPLETED');
+});
+
+test('eight workers on one workflow hardly ever ask for its lock', async () => {
+  await using pad = await testPad({ monitorCommands: true });
+  await addWorkflows(pad.launchpad, [fanIn(120)]);
+  const pads = await Promise.all(Array.from({ length: 8 }, () => pad.another()));
+  let asked = 0;
+  for (const { client } of pads)
+    client.on('commandStarted', ({ command }) => {
+      if (command.update?.$set?.locked === true) asked++;
+    });
+  await Promise.all(pads.map(flyAll));
+  await flyAll(pad.launchpad);
+  expect((await pad.launchpad.workflows.findOne({}))?.state).toBe('COMPLETED');
+  expect(await violations(pad.launchpad)).toEqual([]);
+  // The last one of the many has to, and the join; some of the last ones may. Before they waited to be free of it: 300 and more.
+  expect(asked).toBeLessThan(40);
+});
+
+describe('a write that waits until nobody holds the lock', () => {
+  const held = { $set: { locked: true } };
+  const free = { $unset: { locked: '' } } as const;
+  const patienceMs = 300;
+
+  test('is made as soon as that is so', async () => {
+    await using pad = await testPad({ lock: { patienceMs: 10 * MINUTE } });
+    const { launchpad } = pad;
+    await addWorkflows(launchpad, [fanIn(1)]);
+    await launchpad.workflows.updateOne({}, held);
+    const states: unknown[] = [];
+    const writing = whenFree(launchpad, {}, async () => {
+      states.push((await lockOf(launchpad)).locked);
+      return 'written';
+    });
+    await sleep(100);
+    expect(states).toEqual([]);
+    await launchpad.workflows.updateOne({}, free);
+    expect(await writing).toBe('written');
+    expect(states).toEqual([undefined]);
+  });
+
+  test('is tried once more when it is refused: somebody may have taken the lock just before', async () => {
+    await using pad = await testPad({ lock: { patienceMs: 10 * MINUTE } });
+    const { launchpad } = pad;
+    await addWorkflows(launchpad, [fanIn(1)]);
+    const answers = [null, 'written'];
+    expect(await whenFree(launchpad, {}, async () => answers.shift() ?? null)).toBe('written');
+    const refusals = [null, null, 'too late'];
+    expect(await whenFree(launchpad, {}, async () => refusals.shift() ?? null)).toBeNull();
+    expect(refusals).toEqual(['too late']);
+  });
+
+  test.each<[string, (launchpad: LaunchPad) => Promise<unknown>]>([
+    ['while the lock is held for longer than it has patience', (lp) => lp.workflows.updateOne({}, held)],
+    ['when the workflow is gone', (lp) => lp.workflows.deleteMany({})],
+  ])('is never made %s', async (_, act) => {
+    await using pad = await testPad({ lock: { patienceMs } });
+    await addWorkflows(pad.launchpad, [fanIn(1)]);
+    await act(pad.launchpad);
+    const never = async () => {
+      throw new Error('it was made');
+    };
+    expect(await whenFree(pad.launchpad, {}, never)).toBeNull();
+  });
 });
 
 test('a lock that Python holds is waited for', async () => {

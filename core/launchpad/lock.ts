@@ -14,6 +14,8 @@ export interface LockManners {
   expiresMs: number;
   /** The same for a lock without `locked_by`. Python holds it while it works on a workflow as a whole, and never renews it. */
   pythonExpiresMs: number;
+  /** What can be written when nobody holds the lock waits for that so long, before it waits for the lock itself. */
+  patienceMs: number;
   /** A Firework may be READY for so long before the workflow that names it is there. */
   namedWithinMs: number;
   /** After this long a sweep may have judged a RUNNING Firework, or its launch, to be left by somebody who died in a claim. */
@@ -24,6 +26,7 @@ export const LOCK_MANNERS: LockManners = {
   expiresMs: 15 * SECOND,
   // FireWorks' own: WFLOCK_EXPIRATION_SECS.
   pythonExpiresMs: 300 * SECOND,
+  patienceMs: 3 * SECOND,
   // Python takes some 10 s to add a workflow of 10,000 Fireworks.
   namedWithinMs: 60 * SECOND,
   sweptAfterMs: 2 * SECOND,
@@ -70,16 +73,50 @@ export async function takeLock(
   projection: Document,
   workflowId?: unknown,
 ): Promise<Lock> {
+  return await named(launchpad, (lockedBy) => take(launchpad, fwId, projection, lockedBy, workflowId));
+}
+
+/** The same for whoever does not wait: null when somebody holds it, or there is no such workflow. */
+export async function takeLockIfFree(
+  launchpad: LaunchPad,
+  workflowId: unknown,
+  projection: Document,
+): Promise<Lock | null> {
+  return await named(launchpad, async (lockedBy) => {
+    const workflow = await takeFree(launchpad, { _id: workflowId }, projection, lockedBy);
+    return workflow && { workflow, lockedBy, broken: false };
+  });
+}
+
+/** Under a name of its own, which is forgotten unless the lock was taken with it. */
+async function named<T>(launchpad: LaunchPad, taking: (lockedBy: string) => Promise<T>): Promise<T> {
   const { locks } = launchpad;
   const lockedBy = `${locks.name}/${++locks.taken}`;
   locks.live.add(lockedBy);
   try {
-    return await take(launchpad, fwId, projection, lockedBy, workflowId);
+    const taken = await taking(lockedBy);
+    if (taken === null) locks.live.delete(lockedBy);
+    return taken;
   } catch (thrown) {
     locks.live.delete(lockedBy);
     throw thrown;
   }
 }
+
+const markedBy = (lockedBy: string) => ({
+  $set: { locked: true, locked_by: lockedBy, locked_on: new Date() },
+});
+
+const takeFree = async (
+  { workflows }: LaunchPad,
+  which: Document,
+  projection: Document,
+  lockedBy: string,
+): Promise<Document | null> =>
+  await workflows.findOneAndUpdate({ ...which, locked: { $exists: false } }, markedBy(lockedBy), {
+    projection,
+    returnDocument: 'after',
+  });
 
 async function take(
   launchpad: LaunchPad,
@@ -91,16 +128,13 @@ async function take(
   const { workflows, lock, locks } = launchpad;
   // By its own id, where it is known, a workflow of thousands is found without looking through its list.
   const which = workflowId === undefined ? { nodes: fwId } : { _id: workflowId as never };
-  const asked = { projection, returnDocument: 'after' } as const;
-  const mark = () => ({ $set: { locked: true, locked_by: lockedBy, locked_on: new Date() } });
   let seen: string | null = null;
   // By the clock inside, which nobody can set back.
   let since = performance.now();
   let looked = Number.NEGATIVE_INFINITY;
   let longest = LONGEST_WAIT_MS;
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, longest)) {
-    const free = { ...which, locked: { $exists: false } };
-    const workflow = await workflows.findOneAndUpdate(free, mark(), asked);
+    const workflow = await takeFree(launchpad, which, projection, lockedBy);
     if (workflow) return { workflow, lockedBy, broken: false };
     if (performance.now() < looked + lock.expiresMs * LOOK_PART) {
       await sleep(jitter(wait, 0.5));
@@ -135,11 +169,45 @@ async function take(
         locked_by: held.locked_by ?? { $exists: false },
         locked_on: held.locked_on ?? { $exists: false },
       };
-      const taken = await workflows.findOneAndUpdate(same, mark(), asked);
+      const taken = await workflows.findOneAndUpdate(same, markedBy(lockedBy), {
+        projection,
+        returnDocument: 'after',
+      });
       if (taken) return { workflow: taken, lockedBy, broken: true };
     }
     await sleep(jitter(wait, 0.5));
   }
+}
+
+/**
+ * Makes a write that does not need the lock of a workflow, but must not be made while another holds it, as soon as nobody does.
+ * Null: refused though nobody held it, or held for too long; then whoever writes has to take the lock himself.
+ *
+ * To take it at once would be dear: while he holds it he is in the way of others like him, who take it in their turn, and soon
+ * nobody gets by without it. Measured with 30 workers in one workflow: 14 tries for the lock a rocket, and twice the time.
+ */
+export async function whenFree<T>(
+  { workflows, lock }: LaunchPad,
+  which: Document,
+  write: () => Promise<T | null>,
+): Promise<T | null> {
+  const end = performance.now() + lock.patienceMs;
+  let refused = 0;
+  for (let wait = FIRST_WAIT_MS; performance.now() < end; ) {
+    const found = await workflows.findOne(which, { projection: { locked: 1 } });
+    if (!found) return null;
+    if (found.locked === undefined) {
+      const written = await write();
+      if (written !== null) return written;
+      // Somebody may have taken it just before.
+      if (++refused === 2) return null;
+    } else {
+      refused = 0;
+      await sleep(jitter(wait, 0.5));
+      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+    }
+  }
+  return null;
 }
 
 /** The update that gives a lock back. */

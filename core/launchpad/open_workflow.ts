@@ -18,7 +18,7 @@ import type { Document } from 'mongodb';
 import { BorealisError } from '../errors.ts';
 import { type Node, writesOf } from './firework_writes.ts';
 import type { LaunchPad } from './launchpad.ts';
-import { releaseLock, renewLock, takeLock, UNLOCK } from './lock.ts';
+import { type Lock, releaseLock, renewLock, takeLock, takeLockIfFree, UNLOCK } from './lock.ts';
 import type { State } from './model.ts';
 import { workflowState } from './states.ts';
 import { type Others, othersThan } from './surroundings.ts';
@@ -42,6 +42,13 @@ export const LASTING: readonly State[] = ['RUNNING', 'FIZZLED', 'DEFUSED', 'PAUS
 
 /** States of Fireworks that do not decide their workflow's. */
 const ORDINARY: readonly State[] = ['COMPLETED', 'RUNNING', 'READY', 'WAITING', 'RESERVED'];
+
+/** What is read of a workflow as its lock is taken for the sake of `fwId`. */
+const fieldsOf = (fwId: number): Document => ({
+  state: 1,
+  grew: 1,
+  ...Object.fromEntries(['links', 'parent_links', 'fw_states'].map((field) => [`${field}.${fwId}`, 1])),
+});
 
 export class OpenWorkflow {
   readonly #nodes = new Map<number, Node>();
@@ -74,9 +81,28 @@ export class OpenWorkflow {
    * `commit` or `abandon` it.
    */
   static async open(launchpad: LaunchPad, fwId: number, workflowId?: unknown): Promise<OpenWorkflow> {
-    const own = ['links', 'parent_links', 'fw_states'].map((field) => [`${field}.${fwId}`, 1]);
-    const fields = { state: 1, grew: 1, ...Object.fromEntries(own) };
-    const { workflow: document, lockedBy, broken } = await takeLock(launchpad, fwId, fields, workflowId);
+    return await OpenWorkflow.#with(
+      launchpad,
+      fwId,
+      await takeLock(launchpad, fwId, fieldsOf(fwId), workflowId),
+    );
+  }
+
+  /** The same, unless somebody holds the lock, or there is no such workflow: then null. */
+  static async openIfFree(
+    launchpad: LaunchPad,
+    fwId: number,
+    workflowId: unknown,
+  ): Promise<OpenWorkflow | null> {
+    const lock = await takeLockIfFree(launchpad, workflowId, fieldsOf(fwId));
+    return lock && (await OpenWorkflow.#with(launchpad, fwId, lock));
+  }
+
+  static async #with(
+    launchpad: LaunchPad,
+    fwId: number,
+    { workflow: document, lockedBy, broken }: Lock,
+  ): Promise<OpenWorkflow> {
     const workflow = new OpenWorkflow(launchpad, document._id, lockedBy, document.state as State);
     workflow.#renewing = renewLock(launchpad, document._id, lockedBy, workflow.#closed.signal);
     workflow.#take(document, [fwId]);

@@ -6,11 +6,12 @@
  * that end at the same time, the last one to write finds that the others have ended, and does not go this way.
  */
 import type { Document } from 'mongodb';
-import type { ChainedWrite } from './bulk_write.ts';
+import { type ChainedWrite, writeChained } from './bulk_write.ts';
 import type { Claim, Place } from './claim.ts';
 import type { LaunchPad } from './launchpad.ts';
 import { LASTING } from './open_workflow.ts';
 import { refreshFirework } from './refresh.ts';
+import { othersAwaited, othersThan } from './surroundings.ts';
 import { isoTime } from './values.ts';
 
 /** `taken`: the Firework is not this launch's any more. `needs the lock`: something may follow. */
@@ -53,9 +54,15 @@ export function quietEnd(
   };
 }
 
-/** The two writes one by one, when the launch has ended. */
-export async function endOneByOne(launchpad: LaunchPad, fwId: number, quiet: QuietWrites): Promise<QuietEnd> {
+/** The two writes, when the launch has ended: in one round trip, where the server can, else one by one. */
+export async function endWritten(launchpad: LaunchPad, fwId: number, quiet: QuietWrites): Promise<QuietEnd> {
   const { workflow, firework } = quiet;
+  const found = await writeChained(launchpad, [workflow, firework]);
+  if (found !== null) {
+    const [known = 0, own = 0] = found;
+    if (known === 0) return 'needs the lock';
+    return own > 0 ? 'done' : await taken(launchpad, fwId);
+  }
   const known = await workflow.to.updateOne(
     { ...workflow.filter, $expr: workflow.when },
     { $set: workflow.set },
@@ -63,6 +70,24 @@ export async function endOneByOne(launchpad: LaunchPad, fwId: number, quiet: Qui
   if (known.matchedCount === 0) return 'needs the lock';
   const own = await firework.to.updateOne(firework.filter, { $set: firework.set });
   return own.matchedCount > 0 ? 'done' : await taken(launchpad, fwId);
+}
+
+/** Whether it has been learnt already whom to glance at, as far as that can be of use. */
+export function knowsAround({ stillOpen }: LaunchPad, { workflowId, children, alone }: Place): boolean {
+  if (alone || children.length > FEW) return true;
+  if (children.length === 0) return stillOpen.leavesOf(workflowId).length > 0;
+  return children.every((child) => stillOpen.parentsOf(workflowId, child).length > 0);
+}
+
+/** Learns of whom it may depend whether anything follows from the end of a Firework. */
+export async function lookAround(
+  launchpad: LaunchPad,
+  fwId: number,
+  { workflowId, children, alone }: Place,
+): Promise<void> {
+  if (alone || children.length > FEW) return;
+  if (children.length > 0) await othersAwaited(launchpad, workflowId, fwId, children);
+  else await othersThan(launchpad, workflowId, [fwId]);
 }
 
 /** The workflow says that a Firework has ended which is not this launch's any more: the workflow is made right. */

@@ -40,6 +40,24 @@ test.each<[string, Record<number, State>, number, number[], [number, number[]][]
   expect([...(await othersAwaited(pad.launchpad, id, parent, children))]).toEqual(waiting);
 });
 
+test('of many a few are told, those with the highest ids: they are taken last', async () => {
+  await using pad = await testPad();
+  const { launchpad } = pad;
+  const ids = Array.from({ length: 120 }, (_, i) => i + 1);
+  const fws = [...ids, 121].map((fw_id) => ({
+    fw_id,
+    spec: { _tasks: [{ _fw_name: 'ScriptTask', script: 'true' }] },
+  }));
+  await addWorkflows(launchpad, [
+    newWorkflow({ fws, links: Object.fromEntries(ids.map((id) => [id, [121]])) }),
+  ]);
+  const { _id } = (await launchpad.workflows.findOne({})) ?? {};
+  expect([...(await othersAwaited(launchpad, _id, 117, [121]))]).toEqual([
+    [121, [112, 113, 114, 115, 116, 118, 119, 120]],
+  ]);
+  expect(launchpad.stillOpen.parentsOf(_id, 121)).toHaveLength(8);
+});
+
 test('what a workflow has beside those that change', async () => {
   await using pad = await testPad();
   const { launchpad } = pad;

@@ -6,6 +6,7 @@ import type { Document } from 'mongodb';
 import type { LaunchPad } from './launchpad.ts';
 import type { State } from './model.ts';
 import { SAMPLE } from './still_open.ts';
+import { numberOf } from './values.ts';
 
 /** The entries {k: id, v: state} of `fw_states` for which `condition` holds. */
 const statesWhere = (condition: Document): Document => ({
@@ -33,14 +34,14 @@ export async function othersAwaited(
 ): Promise<Map<number, number[]>> {
   if (children.length === 0) return new Map();
   const others = { $and: [{ $ne: ['$$s.v', 'COMPLETED'] }, { $ne: ['$$s.k', String(parent)] }] };
-  const parentsOf = (child: number): Document => ({
-    $map: { input: { $ifNull: [`$parent_links.${child}`, []] }, as: 'p', in: { $toString: '$$p' } },
-  });
   const answer = await asked(launchpad, workflowId, [
     {
       $project: {
-        open: pick(statesWhere(others), 'k'),
-        ...Object.fromEntries(children.map((child) => [`c${child}`, parentsOf(child)])),
+        // As numbers: they are sorted, and as a text 99 comes after 600.
+        open: { $map: { input: statesWhere(others), as: 's', in: { $toLong: '$$s.k' } } },
+        ...Object.fromEntries(
+          children.map((child) => [`c${child}`, { $ifNull: [`$parent_links.${child}`, []] }]),
+        ),
       },
     },
     {
@@ -54,7 +55,7 @@ export async function othersAwaited(
     },
   ]);
   const open = new Map(
-    children.map((child) => [child, ((answer[`c${child}`] ?? []) as string[]).map(Number)]),
+    children.map((child) => [child, ((answer[`c${child}`] ?? []) as unknown[]).map(numberOf)]),
   );
   launchpad.stillOpen.rememberParents(workflowId, open);
   return open;
