@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { addWorkflows, newWorkflow, timeOf } from '../core/launchpad/index.ts';
 import { SECOND, sleep } from '../core/wait.ts';
-import { type OneMachine, oneMachine, python, type Running } from '../tests/one_machine.ts';
+import { type OneMachine, oneMachine, python, type Running, UNIT_ENV } from '../tests/one_machine.ts';
 import type { Bench } from './bench.ts';
 import { single } from './rockets.ts';
 
@@ -21,6 +21,7 @@ const start = (machine: OneMachine, side: Side): Promise<Running> =>
   machine.start(
     `${side}-${crypto.randomUUID()}`,
     side === 'ours' ? [...OURS, ...LAUNCHPAD] : [PEER[0] as string, ...LAUNCHPAD, ...PEER.slice(1)],
+    side === 'ours' ? UNIT_ENV : {},
   );
 
 async function end({ process: child, said }: Running): Promise<void> {
@@ -29,9 +30,12 @@ async function end({ process: child, said }: Running): Promise<void> {
   await child.exited;
 }
 
-/** Resident memory of an idle worker, in MB: after a while, in which it comes to rest. */
+/** How long until it has given back what it does not need (daemon/worker.ts). */
+const REST_MS = 45 * SECOND;
+
+/** Resident memory of an idle worker at rest, in MB. */
 async function idleMegabytes({ process: child }: Running): Promise<number> {
-  await sleep(10 * SECOND);
+  await sleep(REST_MS);
   return Number(/VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1000;
 }
 

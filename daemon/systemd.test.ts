@@ -23,6 +23,7 @@ test.each(['a file', 'an abstract name'])(
         NOTIFY_SOCKET: path,
         WATCHDOG_USEC: '40000',
         WATCHDOG_PID: String(process.pid),
+        BUN_GC_TIMER_DISABLE: '1',
         HOME: '/',
       };
       using systemd = await Systemd.open({ status: () => status, log: silent, env });

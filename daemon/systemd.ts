@@ -19,6 +19,9 @@ const STATUS_EVERY_MS = 5 * SECOND;
  */
 type State = 'starting' | 'ready' | 'failed' | 'stopping';
 
+/** Variables of this process alone. The last one is of systemd/fireworker.service, and has done its work when the first line here runs. */
+const TO_THIS_PROCESS = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'BUN_GC_TIMER_DISABLE'];
+
 /** A failed worker that has waited still has to delete its VM. */
 const LAST_STEPS_MS = 5 * MINUTE;
 
@@ -38,8 +41,8 @@ export class Systemd implements Disposable {
   }
 
   /**
-   * Null where no systemd asked to be told (NOTIFY_SOCKET). What it said to this process is taken out of `env`: it is none of
-   * the tasks' business, and theirs are not this process.
+   * Null where no systemd asked to be told (NOTIFY_SOCKET). What it, or the unit, said to this process is taken out of `env`: it is
+   * none of the tasks' business, and theirs are not this process.
    */
   static async open(o: {
     status: () => string;
@@ -48,7 +51,7 @@ export class Systemd implements Disposable {
   }): Promise<Systemd | null> {
     const env = o.env ?? process.env;
     const { NOTIFY_SOCKET: path, WATCHDOG_USEC, WATCHDOG_PID } = env;
-    for (const key of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[key];
+    for (const key of TO_THIS_PROCESS) delete env[key];
     if (!path) return null;
     try {
       // Loaded where it is needed only.

@@ -2,7 +2,7 @@
  * One machine for tests that cross rooms: a LaunchPad server, workers and command lines, all of them the built binaries as
  * real processes in one temporary folder. Everything is ended and taken away when it is disposed of.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -10,6 +10,13 @@ import { LaunchPad, launchPadSettings } from '../core/launchpad/index.ts';
 import { MINUTE, SECOND, sleep } from '../core/wait.ts';
 
 const dist = resolve(import.meta.dir, '..', 'dist');
+
+/** What the unit of a worker VM sets in its environment. */
+export const UNIT_ENV = Object.fromEntries(
+  readFileSync(resolve(import.meta.dir, '..', 'systemd', 'fireworker.service'), 'utf8')
+    .matchAll(/^Environment=(\w+)=(.*)$/gm)
+    .map(([, key, value]) => [key, value]),
+) as Record<string, string>;
 
 /** A Python with FireWorks, when there is one (scripts/test.ts sees to it). */
 export const python = process.env.BOREALIS_PYTHON;
@@ -40,7 +47,7 @@ export interface OneMachine extends AsyncDisposable {
   add(workflow: unknown): Promise<void>;
   /** Starts a program in the folder `name`, a new one. */
   start(name: string, argv: readonly string[], env?: Record<string, string>): Promise<Running>;
-  /** Starts a fireworker of that name. `env` shortens its times and the like. */
+  /** Starts a fireworker of that name, with the environment that the unit of a VM gives it. `env` shortens its times and the like. */
   worker(name: string, env?: Record<string, string>): Promise<Running>;
   /** Ends the LaunchPad server as a power cut would; `startServer` starts it again on the same folder and port. */
   killServer(): Promise<void>;
@@ -125,7 +132,7 @@ export async function oneMachine(): Promise<OneMachine> {
     },
     worker(name, more) {
       const argv = ['-l', '../my_launchpad.yaml', '--development', '--name', name];
-      return machine.start(name, [join(dist, 'fireworker'), ...argv], more);
+      return machine.start(name, [join(dist, 'fireworker'), ...argv], { ...UNIT_ENV, ...more });
     },
     async killServer() {
       server.kill('SIGKILL');

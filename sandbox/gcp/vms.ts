@@ -113,6 +113,8 @@ export class Vm {
       const child = Bun.spawn([...this.world.fireworker, '-l', 'my_launchpad.yaml'], {
         cwd: this.dir,
         env: {
+          // As systemd/fireworker.service.
+          BUN_GC_TIMER_DISABLE: '1',
           ...this.world.env,
           GCE_METADATA_HOST: this.#metadata.host,
           HOME: this.dir,
