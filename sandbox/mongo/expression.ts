@@ -119,6 +119,14 @@ const one = (work: (value: unknown, name: string) => unknown) =>
   of(1, 1, ([value], name) => work(value, name));
 const many = (work: (values: unknown[], name: string) => unknown) => of(0, Number.POSITIVE_INFINITY, work);
 
+/** One whose arguments after the one that decides are not looked at. */
+const untilSure =
+  (work: (parts: readonly Evaluate[], scope: Scope) => boolean): Build =>
+  (operand) => {
+    const parts = (Array.isArray(operand) ? operand : [operand]).map(expression);
+    return (scope) => work(parts, scope);
+  };
+
 /** Null when an argument is null or missing. */
 const strict = (least: number, most: number, work: (args: never[], name: string) => unknown) =>
   of(least, most, (args, name) => (args.some(nothing) ? null : work(args as never[], name)));
@@ -464,8 +472,8 @@ const OPERATORS: Record<string, Build> = {
   $lt: compared((order) => order < 0),
   $lte: compared((order) => order <= 0),
   $cmp: of(2, 2, ([a, b]) => new Int32(Math.sign(compareValues2(a, b)))),
-  $and: many((values) => values.every(truthy)),
-  $or: many((values) => values.some(truthy)),
+  $and: untilSure((parts, scope) => parts.every((part) => truthy(part(scope)))),
+  $or: untilSure((parts, scope) => parts.some((part) => truthy(part(scope)))),
   $not: one((value) => !truthy(value)),
 
   $cond: (operand, name) => {
@@ -723,7 +731,8 @@ const OPERATORS: Record<string, Build> = {
     if (nothing(object)) return null;
     if (!(object instanceof Doc))
       throw located(40390, `$objectToArray requires a document input, found: ${typeName(object)}`);
-    return pairs(object);
+    // Read apart: a wide document that stays in memory is searched for the few fields of it that are asked for otherwise.
+    return pairs(new Doc(object.bytes));
   }),
   $arrayToObject: one((array) => {
     if (nothing(array)) return null;

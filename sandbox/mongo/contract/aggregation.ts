@@ -371,6 +371,11 @@ export const aggregation: Cases = {
       [{ $anyElementTrue: [[0, 1]] }, true],
       ['$o.b', 2],
       [{ $and: ['$i', { $not: ['$z'] }] }, true],
+      [{ $and: [] }, true],
+      [{ $or: [] }, false],
+      // What comes after the one that decides is not looked at: it would fail.
+      [{ $and: ['$z', { $toInt: '$s' }] }, false],
+      [{ $or: ['$i', { $toInt: '$s' }] }, true],
       [{ $cmp: ['$i', 9] }, -1],
     ];
     for (const [expression, expected] of table) {
