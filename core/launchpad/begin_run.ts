@@ -126,10 +126,11 @@ async function withPlace(
   launch: Document,
   place: Place | null,
 ): Promise<Claim | null> {
-  if (launch.state === 'RUNNING')
-    place ??= await whenFree(launchpad, { nodes: flown.fwId }, () => markRunning(launchpad, flown.fwId));
+  if (!place && launch.state === 'RUNNING') {
+    place = await whenFree(launchpad, { nodes: flown.fwId }, () => markRunning(launchpad, flown.fwId));
+    if (place && (await isHeldUp(launchpad, flown, launch))) return null;
+  }
   if (place) {
-    if (await isHeldUp(launchpad, flown, launch)) return null;
     // While it runs: at its end it is known then whether the lock is needed.
     if (!knowsAround(launchpad, place)) lookAround(launchpad, flown.fwId, place).catch(() => {});
     return { ...flown, place };

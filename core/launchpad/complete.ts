@@ -9,7 +9,7 @@ import type { LaunchPad } from './launchpad.ts';
 import { whenFree } from './lock.ts';
 import { changesNothing, type FWAction, fwAction } from './model.ts';
 import { OpenWorkflow } from './open_workflow.ts';
-import { endWritten, lookAround, type QuietEnd, type QuietWrites, quietEnd, taken } from './quiet_end.ts';
+import { lookAround, type QuietEnd, type QuietWrites, quietEnd, taken, writeQuietly } from './quiet_end.ts';
 import { prepare, refresh, refreshFirework } from './refresh.ts';
 import { rerun } from './rerun.ts';
 import { type Doc, isoTime, numberOf, TYPED, typed } from './values.ts';
@@ -32,9 +32,9 @@ export type Ending = Pick<Claim, 'fwId' | 'launchId'> &
  *
  * Four round trips: the launch is ended while the lock is taken; the Firework, its children and what they wait for are
  * read; Fireworks are written; the workflow is written and unlocked. One, and no lock, when nothing but the Firework itself
- * changes (`quiet_end.ts`); three where the server does not know chained writes; more while somebody else holds the lock. A crash after the launch is written leaves
- * its Firework RUNNING: `detectLostRuns` finds that and finishes the job. One before it, with the lock taken, leaves a lost
- * run.
+ * changes (`quiet_end.ts`); three where the server does not know chained writes; more while somebody else holds the lock. A
+ * crash after the launch is written leaves its Firework RUNNING: `detectLostRuns` finds that and finishes the job. One before
+ * it, with the lock taken, leaves a lost run.
  */
 export async function complete(
   launchpad: LaunchPad,
@@ -117,7 +117,7 @@ async function endQuietly(
   const end = await endAtOnce(launchpad, claim, action, quiet);
   if (end !== null) return end;
   if (!(await endLaunch(launchpad, claim, action, 'COMPLETED'))) return 'not running';
-  return await endWritten(launchpad, claim.fwId, quiet);
+  return await writeQuietly(launchpad, claim.fwId, quiet);
 }
 
 /**
@@ -129,7 +129,7 @@ async function endWhenFree(launchpad: LaunchPad, claim: Ending, place: Place): P
   const quiet = quietEnd(launchpad, claim, place);
   if (!quiet) return 'needs the lock';
   const end = await whenFree(launchpad, { _id: place.workflowId }, async () => {
-    const written = await endWritten(launchpad, claim.fwId, quiet);
+    const written = await writeQuietly(launchpad, claim.fwId, quiet);
     return written === 'needs the lock' ? null : written;
   });
   return end ?? 'needs the lock';

@@ -55,7 +55,11 @@ export function quietEnd(
 }
 
 /** The two writes, when the launch has ended: in one round trip, where the server can, else one by one. */
-export async function endWritten(launchpad: LaunchPad, fwId: number, quiet: QuietWrites): Promise<QuietEnd> {
+export async function writeQuietly(
+  launchpad: LaunchPad,
+  fwId: number,
+  quiet: QuietWrites,
+): Promise<QuietEnd> {
   const { workflow, firework } = quiet;
   const found = await writeChained(launchpad, [workflow, firework]);
   if (found !== null) {

@@ -23,7 +23,7 @@ const asked = async (launchpad: LaunchPad, id: unknown, stages: Document[]): Pro
 };
 
 /**
- * For each of `children` of Firework `parent` other parents of it that are not COMPLETED: a few, in no order, of however many
+ * For each of `children` of Firework `parent` other parents of it that are not COMPLETED: those with the highest ids, of however many
  * there are. Those without any wait for `parent` alone.
  */
 export async function othersAwaited(
@@ -34,14 +34,16 @@ export async function othersAwaited(
 ): Promise<Map<number, number[]>> {
   if (children.length === 0) return new Map();
   const others = { $and: [{ $ne: ['$$s.v', 'COMPLETED'] }, { $ne: ['$$s.k', String(parent)] }] };
+  const parentsOf = (child: number): Document => ({ $ifNull: [`$parent_links.${child}`, []] });
+  const severalParents = { $or: children.map((child) => ({ $gt: [{ $size: parentsOf(child) }, 1] })) };
+  // As numbers: they are sorted, and as a text 99 comes after 600.
+  const open = { $map: { input: statesWhere(others), as: 's', in: { $toLong: '$$s.k' } } };
   const answer = await asked(launchpad, workflowId, [
     {
       $project: {
-        // As numbers: they are sorted, and as a text 99 comes after 600.
-        open: { $map: { input: statesWhere(others), as: 's', in: { $toLong: '$$s.k' } } },
-        ...Object.fromEntries(
-          children.map((child) => [`c${child}`, { $ifNull: [`$parent_links.${child}`, []] }]),
-        ),
+        // In a chain nobody else is awaited: no need to look at thousands of states.
+        open: { $cond: [severalParents, open, []] },
+        ...Object.fromEntries(children.map((child) => [`c${child}`, parentsOf(child)])),
       },
     },
     {
@@ -54,11 +56,11 @@ export async function othersAwaited(
       ),
     },
   ]);
-  const open = new Map(
+  const awaited = new Map(
     children.map((child) => [child, ((answer[`c${child}`] ?? []) as unknown[]).map(numberOf)]),
   );
-  launchpad.stillOpen.rememberParents(workflowId, open);
-  return open;
+  launchpad.stillOpen.rememberParents(workflowId, awaited);
+  return awaited;
 }
 
 /** What the state of a workflow depends on, beside the Fireworks that are being changed. */
